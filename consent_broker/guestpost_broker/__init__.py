@@ -1,0 +1,1 @@
+"""The consent broker: the one holder of Google's client secret."""

@@ -1,0 +1,1 @@
+"""A real local Kubernetes for development and tests, from package registries alone."""

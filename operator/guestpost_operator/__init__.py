@@ -1,0 +1,1 @@
+"""GuestPostCRM operator: one GuestPostTenant becomes one isolated CRM server."""

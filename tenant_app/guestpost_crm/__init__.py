@@ -1,0 +1,1 @@
+"""The CRM that runs on each tenant's dedicated server."""
