@@ -1,0 +1,93 @@
+"""A real API server that knows the CRDs of this repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client, config, watch
+from localkube.controlplane import ControlPlane
+
+CRDS = Path(__file__).resolve().parents[3] / "crds"
+GROUP, VERSION = "guestpostcrm.com", "v1alpha1"
+
+
+class Kind:
+    """The objects of one of our kinds, as a user of the API sees them."""
+
+    def __init__(self, api: client.ApiClient, plural: str) -> None:
+        self._objects = client.CustomObjectsApi(api)
+        self._at = (GROUP, VERSION, plural)
+
+    def create(self, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        return self._objects.create_cluster_custom_object(
+            *self._at, body, field_validation="Strict", **({"dry_run": "All"} if dry_run else {})
+        )
+
+    def replace(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Try an update without making it."""
+        return self._objects.replace_cluster_custom_object(
+            *self._at, body["metadata"]["name"], body, field_validation="Strict", dry_run="All"
+        )
+
+    def replace_status(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Try an update of the status without making it."""
+        return self._objects.replace_cluster_custom_object_status(
+            *self._at, body["metadata"]["name"], body, field_validation="Strict", dry_run="All"
+        )
+
+    def list(self, **options: str) -> list[dict[str, Any]]:
+        return self._objects.list_cluster_custom_object(*self._at, **options)["items"]
+
+    def delete(self, name: str) -> None:
+        self._objects.delete_cluster_custom_object(*self._at, name)
+
+
+def refusal(error: client.ApiException) -> str:
+    """What the API server said."""
+    return str(json.loads(error.body)["message"])
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(control_plane: ControlPlane) -> client.ApiClient:
+    """A client of the API server, with every CRD established."""
+    connected = config.new_client_from_config(str(control_plane.kubeconfig))
+    extensions = client.ApiextensionsV1Api(connected)
+    for path in sorted(CRDS.glob("*.yaml")):
+        definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+        extensions.create_custom_resource_definition(definition, field_validation="Strict")
+        name = definition["metadata"]["name"]
+        events = watch.Watch().stream(
+            extensions.list_custom_resource_definition,
+            field_selector=f"metadata.name={name}",
+            timeout_seconds=30,
+        )
+        for event in events:
+            conditions = {each.type: each for each in event["object"].status.conditions or []}
+            problem = conditions.get("NonStructuralSchema")
+            assert problem is None or problem.status != "True", f"{path.name}: {problem.message}"
+            if "Established" in conditions and conditions["Established"].status == "True":
+                break
+        else:
+            pytest.fail(f"{path.name}: not established within 30 s")
+    return connected
+
+
+@pytest.fixture(scope="session")
+def tenants(api: client.ApiClient) -> Kind:
+    return Kind(api, "guestposttenants")
+
+
+@pytest.fixture(scope="session")
+def said() -> Any:
+    return refusal
