@@ -1,0 +1,32 @@
+"""Where things are kept: caches that any checkout shares, and the state of running clusters."""
+
+import os
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+GO_MODULES = ROOT / "dev/cluster/go"
+NAME = re.compile(r"^[a-z][a-z0-9-]{0,19}$")
+
+
+def cache() -> Path:
+    """Built binaries, root file systems and images, named by a hash of what they are made from."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "guestpost"
+
+
+def clusters() -> Path:
+    """One folder for each cluster that was started and not taken down."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
+    return Path(base) / "guestpost/clusters"
+
+
+def cluster(name: str) -> Path:
+    """The folder of one cluster.
+
+    Raises:
+        ValueError: the name would not do for interfaces and control groups.
+    """
+    if not NAME.match(name):
+        raise ValueError(f"cluster name {name!r}: use 1 to 20 of a-z, 0-9 and '-', beginning with a letter")
+    return clusters() / name

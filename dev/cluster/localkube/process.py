@@ -1,0 +1,94 @@
+"""Child processes that never outlive who started them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class StartError(Exception):
+    """A process ended, or did not become ready in time; the message holds the end of its log."""
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(
+    name: str, command: Sequence[str | Path], log_folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program that is killed when the calling thread's process dies.
+
+    Args:
+        name: names the log file, `<name>.log`.
+        command: program and arguments.
+        log_folder: where its output goes.
+        environment: variables besides those of this process.
+    """
+    log_folder.mkdir(parents=True, exist_ok=True)
+    with (log_folder / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            preexec_fn=_die_with_parent,
+        )
+
+
+def log_tail(name: str, log_folder: Path, characters: int = 2000) -> str:
+    """The end of what a program printed."""
+    path = log_folder / f"{name}.log"
+    return path.read_text(errors="replace")[-characters:] if path.exists() else "(no log)"
+
+
+def wait_until(
+    what: str,
+    ready: Callable[[], bool],
+    *,
+    seconds: float,
+    process: subprocess.Popen[bytes] | None = None,
+    log_folder: Path | None = None,
+    interval: float = 0.05,
+) -> None:
+    """Ask `ready` until it is true.
+
+    Raises:
+        StartError: the process ended before, or `seconds` have passed.
+    """
+    deadline = time.monotonic() + seconds
+    while not ready():
+        tail = f"\n{log_tail(what, log_folder)}" if log_folder else ""
+        if process is not None and process.poll() is not None:
+            raise StartError(f"{what} ended with {process.returncode}{tail}")
+        if time.monotonic() > deadline:
+            raise StartError(f"{what} was not ready after {seconds:.0f} s{tail}")
+        time.sleep(interval)
+
+
+def stop(process: subprocess.Popen[bytes], *, grace: float = 5.0) -> None:
+    """Ask a process to end, and end it when it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(grace)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
