@@ -31,7 +31,7 @@ ALTERNATIVES = (
 
 
 def etcd_arguments(data: Path, client_port: int, peer_port: int) -> list[str]:
-    """etcd for a throw-away cluster: nothing is forced to disk."""
+    """Arguments of etcd for a throw-away cluster: nothing is forced to disk."""
     client, peer = f"http://127.0.0.1:{client_port}", f"http://127.0.0.1:{peer_port}"
     return [
         f"--data-dir={data}",
@@ -130,7 +130,7 @@ class ControlPlane:
         self.binaries: dict[str, Path] = {}
         self._extra = tuple(apiserver)
         self._controllers = controllers
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -147,14 +147,14 @@ class ControlPlane:
 
     def stop(self) -> None:
         """End every process, the newest first."""
-        for process in reversed(self._processes):
+        for process in reversed(self._processes.values()):
             stop(process, grace=10)
         self._processes.clear()
 
     @property
     def pids(self) -> dict[str, int]:
         """Process ids by program, to watch their memory or to kill them."""
-        return {Path(str(process.args[0])).name: process.pid for process in self._processes}  # type: ignore[index]
+        return {name: process.pid for name, process in self._processes.items()}
 
     def _start(self) -> None:
         self.binaries = binaries.ensure(*binaries.CONTROL_PLANE)
@@ -196,7 +196,7 @@ class ControlPlane:
 
     def _spawn(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         process = spawn(name, [self.binaries[name], *arguments], self.workdir / "logs")
-        self._processes.append(process)
+        self._processes[name] = process
         return process
 
 

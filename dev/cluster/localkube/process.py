@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# Sets the signal that the kernel sends when the parent dies, then becomes the program: prctl(2).
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 class StartError(Exception):
     """A process ended, or did not become ready in time; the message holds the end of its log."""
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def spawn(
@@ -37,12 +31,11 @@ def spawn(
     log_folder.mkdir(parents=True, exist_ok=True)
     with (log_folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
-            [str(word) for word in command],
+            [*_DIE_WITH_PARENT, *(str(word) for word in command)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
-            preexec_fn=_die_with_parent,
         )
 
 
