@@ -79,11 +79,12 @@ PROGRAMS: dict[str, Program] = {
     "kube-score": _tool("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),
     "kwok": _tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "cyclonus": _tool("cyclonus", "github.com/mattfenwick/cyclonus/cmd/cyclonus"),
+    "pause": _tool("pause", "."),
     "pubsub-standin": Program(paths.ROOT / "dev/google/pubsub", "."),
 }
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
-NODE = ("kube-scheduler", "kubelet", "kube-proxy", "coredns", "cloudnative-pg", "local-path-provisioner")
+NODE = ("kube-scheduler", "kubelet", "kube-proxy", "coredns")
 
 
 def ensure(*names: str) -> dict[str, Path]:

@@ -1,0 +1,3 @@
+module guestpost.local/dev/pause
+
+go 1.26.0

@@ -1,0 +1,101 @@
+"""Command line: `python3 -m localkube up|down|status|kubeconfig|images|control-plane`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from localkube import images
+from localkube.binaries import BuildError
+from localkube.box import Unsupported
+from localkube.cluster import Cluster, known
+from localkube.controlplane import ControlPlane
+from localkube.process import StartError
+from localkube.progress import say
+
+
+def _up(options: argparse.Namespace) -> None:
+    Cluster(options.name).up(options.port)
+
+
+def _down(options: argparse.Namespace) -> None:
+    Cluster(options.name).down()
+
+
+def _status(options: argparse.Namespace) -> None:
+    clusters = [Cluster(name).status() for name in known()]
+    if options.json:
+        print(json.dumps(clusters, indent=1))
+        return
+    for status in clusters:
+        print(f"{status['name']}: {'running' if status['running'] else 'stopped'}")
+        if status["running"]:
+            print(f"  API         {status['api']}")
+            print(f"  pages       {status['pages']}")
+            print(f"  KUBECONFIG  {status['kubeconfig']}")
+    if not clusters:
+        print("no local cluster; `make cluster` starts one")
+
+
+def _kubeconfig(options: argparse.Namespace) -> None:
+    print(Cluster(options.name).kubeconfig)
+
+
+def _images(options: argparse.Namespace) -> None:
+    names = options.images or images.APPLICATIONS
+    print(json.dumps(images.import_images(Cluster(options.name).box, names), indent=1))
+
+
+def _control_plane(options: argparse.Namespace) -> None:
+    with ControlPlane(Path(options.folder)) as running:
+        print(f"export KUBECONFIG={running.kubeconfig}", flush=True)
+        say("the control plane runs until this command is stopped (Ctrl-C)")
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="localkube", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    named = argparse.ArgumentParser(add_help=False)
+    named.add_argument("--name", default="demo", help="the cluster's name (default: demo)")
+
+    up = commands.add_parser("up", parents=[named], help="start a cluster, or make sure that it runs")
+    up.add_argument("--port", type=int, default=8080, help="of 127.0.0.1, for its pages (default: 8080)")
+    up.set_defaults(run=_up)
+    commands.add_parser("down", parents=[named], help="stop it and leave nothing behind").set_defaults(
+        run=_down
+    )
+    status = commands.add_parser("status", help="what runs, and where")
+    status.add_argument("--json", action="store_true", help="for scripts")
+    status.set_defaults(run=_status)
+    kubeconfig = commands.add_parser("kubeconfig", parents=[named], help="print the kubeconfig's path")
+    kubeconfig.set_defaults(run=_kubeconfig)
+    built = commands.add_parser("images", parents=[named], help="build and import changed images")
+    built.add_argument("images", nargs="*", help="default: the applications")
+    built.set_defaults(run=_images)
+    plane = commands.add_parser("control-plane", help="etcd, API server and controllers; no root, no pods")
+    plane.add_argument("folder", help="for its data, keys and logs")
+    plane.set_defaults(run=_control_plane)
+    return parser
+
+
+def main() -> int:
+    """Run a command; what goes wrong is said in a line that tells what to do."""
+    options = _parser().parse_args()
+    try:
+        options.run(options)
+    except (Unsupported, BuildError, StartError, images.ImageError, ValueError) as error:
+        say(f"localkube: {error}")
+        return 1
+    except subprocess.CalledProcessError as error:
+        say(f"localkube: {' '.join(map(str, error.cmd))[:200]} failed:\n{(error.stderr or '')[-3000:]}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
