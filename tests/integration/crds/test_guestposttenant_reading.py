@@ -90,7 +90,7 @@ def test_found_by_what_operations_ask_for(tenants: Any, acme: dict[str, Any]) ->
 
 
 def kubectl(control_plane: ControlPlane, *arguments: str) -> str:
-    program = str(binaries.ensure("kubectl"))
+    program = str(binaries.ensure("kubectl")["kubectl"])
     command = [program, f"--kubeconfig={control_plane.kubeconfig}", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

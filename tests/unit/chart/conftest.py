@@ -30,7 +30,7 @@ Rendered = dict[tuple[str, str], dict[str, Any]]
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(binaries.ensure("helm")), *arguments]
+    command = [str(binaries.ensure("helm")["helm"]), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

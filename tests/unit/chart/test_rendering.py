@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from guestpost_operator import settings
-from guestpost_operator.backends import kinds
+from guestpost_operator import checks, settings
 from localkube import binaries
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -147,25 +146,11 @@ def verbs(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
     }
 
 
-def group(kind: kinds.Kind) -> str:
-    return kind.api_version.rpartition("/")[0]
-
-
 @pytest.mark.promise("P8.2")
 def test_the_operators_rights_are_those_that_its_code_uses(rendered: Any) -> None:
-    owned = {
-        (group(kind), kind.plural): {"get", "list", "watch", "create", "patch", "delete"}
-        for kind in kinds.OWNED
-    }
-    assert verbs(rendered()["ClusterRole", "guestpost-operator"]) == {
-        **owned,
-        (group(kinds.TENANT), "guestposttenants"): {"get", "list", "watch", "patch"},
-        (group(kinds.TENANT), "guestposttenants/status"): {"patch"},
-        (group(kinds.CLAIM), "mailboxclaims"): {"list", "delete"},
-        (group(kinds.PERSISTENT_VOLUME), "persistentvolumes"): {"get", "list"},
-        (group(kinds.EVENT), "events"): {"create", "patch"},
-        ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
-    }
+    used = {(kind.api_version.rpartition("/")[0], kind.plural): set(verbs) for kind, verbs in checks.RIGHTS}
+    used["guestpostcrm.com", "guestposttenants/status"] = {"patch"}
+    assert verbs(rendered()["ClusterRole", "guestpost-operator"]) == used
 
 
 @pytest.mark.promise("P8.2")
@@ -299,7 +284,7 @@ def test_admission_policies_and_network_policies_can_be_left_out(rendered: Any) 
 def test_kube_score_is_content(rendered: Any, values: str) -> None:
     """Each exception is named and explained at the object, in its annotation kube-score/ignore."""
     text = yaml.safe_dump_all(rendered(values).values())
-    command = [str(binaries.ensure("kube-score")), "score", "-", "--output-format", "ci"]
+    command = [str(binaries.ensure("kube-score")["kube-score"]), "score", "-", "--output-format", "ci"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     found = [line for line in done.stdout.splitlines() if not line.startswith(("[OK]", "[SKIPPED]"))]
     assert done.stdout
