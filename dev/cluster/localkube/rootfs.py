@@ -73,7 +73,7 @@ POSTGRESQL = RootFs(
     ("postgresql-17",),
     (
         'chroot "$1" usermod --uid 26 postgres',
-        'chroot "$1" groupmod --gid 26 postgres',
+        'chroot "$1" groupmod --non-unique --gid 26 postgres',
         'rm -rf "$1/var/lib/postgresql" "$1/etc/postgresql"',
         'chown -R 26:26 "$1/var/run/postgresql" || true',
     ),
