@@ -1,0 +1,1 @@
+"""The API's types: names, spec, status, conditions. Pure; no calls."""

@@ -1,0 +1,176 @@
+"""Puts the operator together and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import kopf
+import structlog
+
+from guestpost_operator import render, revision
+from guestpost_operator.api import names
+from guestpost_operator.api.tenant import Tenant
+from guestpost_operator.backends.cluster import KubernetesCluster
+from guestpost_operator.backends.errors import BackendError, NotFoundError
+from guestpost_operator.backends.kinds import OWNED, TENANT
+from guestpost_operator.backends.pubsub import PubSub
+from guestpost_operator.backends.watches import Watches
+from guestpost_operator.handlers import framework, tenants
+from guestpost_operator.health import Health
+from guestpost_operator.inventory import Inventory
+from guestpost_operator.lifecycle import reporter as reporting
+from guestpost_operator.lifecycle.controller import Controller
+from guestpost_operator.lifecycle.credentials import SecretKeeper
+from guestpost_operator.lifecycle.erase import Eraser
+from guestpost_operator.lifecycle.erasing import Erasure
+from guestpost_operator.lifecycle.messaging import MessagingKeeper
+from guestpost_operator.lifecycle.objects import Objects
+from guestpost_operator.lifecycle.provision import Provisioner, Surroundings
+from guestpost_operator.lifecycle.reporter import Reporter
+from guestpost_operator.lifecycle.revisions import Revisions
+from guestpost_operator.settings import Config
+
+log = structlog.get_logger()
+
+# A watch that neither brings nor fails for so long hangs: bookmarks come every minute.
+SILENT_SECONDS = 240.0
+START_RETRY_SECONDS = 2.0
+
+
+class StartError(Exception):
+    """The operator cannot start; the message says what to do."""
+
+
+class Operator:
+    """All parts, wired. `run` returns when a signal asks for it."""
+
+    def __init__(self, config: Config, cluster: KubernetesCluster, messaging: PubSub) -> None:
+        settings = config.operator
+        self._config = config
+        self._cluster = cluster
+        self._messaging = messaging
+        self._inventory = Inventory()
+        self._revisions = Revisions(cluster, revision.current(config), settings.namespace, config.rollout)
+        reporter = Reporter(cluster, instance=os.environ.get("POD_NAME") or socket.gethostname())
+        surroundings = Surroundings(
+            config=config,
+            hostname_owner=self._hostname_owner,
+            broker_ca=functools.partial(_read, config.tenants.broker.ca_file),
+            clock=time.monotonic,
+        )
+        provisioner = Provisioner(
+            cluster=cluster,
+            inventory=self._inventory,
+            objects=Objects(cluster, self._inventory),
+            secrets=SecretKeeper(cluster, self._inventory, now=lambda: datetime.now(UTC)),
+            messaging=MessagingKeeper(messaging),
+            revisions=self._revisions,
+            surroundings=surroundings,
+        )
+        self._controller = Controller(
+            provisioner=provisioner,
+            reporter=reporter,
+            inventory=self._inventory,
+            concurrency=settings.concurrency,
+            resync=settings.resync_seconds,
+        )
+        self._erasure = Erasure(
+            controller=self._controller, eraser=Eraser(cluster, messaging), reporter=reporter, cluster=cluster
+        )
+        self._watches = Watches(cluster, OWNED, self._inventory, self._controller.look)
+        self._health = Health(self._problem, lambda: reporting.count(self._controller.bodies()))
+
+    async def run(self) -> None:
+        """Start in order, then serve until SIGTERM or SIGINT.
+
+        Raises:
+            StartError: when the cluster lacks our API.
+        """
+        settings = self._config.operator
+        try:
+            await self._health.start(settings.health_port, settings.metrics_port)
+        except OSError as error:
+            raise StartError(f"cannot listen for health and metrics: {error}") from error
+        try:
+            await self._prepare()
+            self._watches.start()
+            await self._watches.synced()
+            # All tenants before the first pass: who was first to ask for a host name must be known.
+            for body in await self._cluster.find(TENANT):
+                self._controller.saw(body)
+            self._controller.start()
+            self._health.ready = True
+            log.info("operator started", revision=self._revisions.current.id, rollout=self._config.rollout)
+            await self._serve()
+        finally:
+            self._health.ready = False
+            await self._controller.stop()
+            await self._watches.stop()
+            await self._health.stop()
+
+    async def _prepare(self) -> None:
+        """Check that our API is there and keep the current revision, however long the API server is away."""
+        while True:
+            try:
+                await self._cluster.request("GET", TENANT.path(), query={"limit": "1"})
+                await self._revisions.store()
+            except NotFoundError as error:
+                raise StartError(
+                    f"the CRDs of {names.GROUP} are not installed: install the chart's CRDs"
+                ) from error
+            except BackendError as error:
+                log.warning("cannot start yet", reason=error.reason, error=str(error))
+                await asyncio.sleep(START_RETRY_SECONDS)
+            else:
+                return
+
+    async def _serve(self) -> None:
+        registry = kopf.OperatorRegistry()
+        settings = kopf.OperatorSettings()
+        framework.configure(settings)
+        kopf.on.login(registry=registry)(framework.login)
+        tenants.register(registry, self._controller, self._erasure)
+        await kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True)
+
+    def _hostname_owner(self, hostname: str) -> str | None:
+        def of(tenant: Tenant) -> str:
+            return tenant.spec.hostname or render.hostname(tenant, self._revisions.current)
+
+        return self._controller.hostname_owner(of, hostname)
+
+    def _problem(self) -> str:
+        silence = self._watches.silence()
+        return f"a watch has been silent for {silence:.0f} s" if silence > SILENT_SECONDS else ""
+
+
+def _read(path: str) -> str:
+    """Text of a file, "" when there is none: read each time, for mounted files are replaced."""
+    try:
+        return Path(path).read_text(encoding="utf-8") if path else ""
+    except OSError as error:
+        log.warning("CA file not read", path=path, error=str(error))
+        return ""
+
+
+async def run(config: Config) -> None:
+    """Run the operator until it is told to stop.
+
+    Raises:
+        StartError: when it cannot start.
+    """
+    settings = config.operator
+    cluster = await KubernetesCluster.connect(
+        concurrency=settings.concurrency, timeout=settings.request_timeout_seconds
+    )
+    messaging = PubSub(concurrency=settings.concurrency, timeout=settings.request_timeout_seconds)
+    try:
+        await Operator(config, cluster, messaging).run()
+    finally:
+        await messaging.close()
+        await cluster.close()

@@ -1,0 +1,120 @@
+"""Content of a tenant's Secrets. Generated once, immutable, never logged, never read back whole."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from guestpost_operator.api import names
+from guestpost_operator.revision import Object
+
+# The hop from gateway to web is inside the cluster and pinned to this very certificate,
+# so it may live long; it is replaced well before its end.
+CERTIFICATE_DAYS = 825
+RENEW_BEFORE = timedelta(days=90)
+
+
+def database(namespace: str, labels: dict[str, str]) -> Object:
+    """The application's database user, as CloudNativePG reads it (kubernetes.io/basic-auth)."""
+    data = {"username": "crm", "password": secrets.token_urlsafe(32)}
+    return _secret(names.SECRET_DATABASE, namespace, labels, "kubernetes.io/basic-auth", data)
+
+
+def keys(namespace: str, labels: dict[str, str]) -> Object:
+    """Django's secret key, and the tenant's key (32 random bytes, base64) that its data is encrypted with."""
+    data = {
+        "django-secret-key": secrets.token_urlsafe(48),
+        "tenant-key": base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
+    return _secret(names.SECRET_KEYS, namespace, labels, "Opaque", data)
+
+
+def web_tls(namespace: str, labels: dict[str, str], hostname: str, now: datetime) -> Object:
+    """A self-signed certificate for the web's service and host name (kubernetes.io/tls, P-256)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    hosts = [x509.DNSName(each) for each in _web_names(namespace, hostname)]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "web")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True, key_cert_sign=True, crl_sign=False, content_commitment=False,
+                key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    data = {
+        "tls.crt": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "tls.key": private.decode(),
+    }
+    return _secret(names.SECRET_WEB_TLS, namespace, labels, "kubernetes.io/tls", data)
+
+
+def certificate_of(secret: Object) -> str:
+    """The public certificate in a kubernetes.io/tls Secret, PEM; empty when there is none."""
+    text = (secret.get("data") or {}).get("tls.crt", "")
+    return base64.b64decode(text).decode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What matters of the web's certificate: until when and for which names it is good."""
+
+    pem: str
+    until: datetime
+    hosts: frozenset[str]
+
+    def serves(self, namespace: str, hostname: str, now: datetime) -> bool:
+        """Whether it need not be replaced yet."""
+        return now + RENEW_BEFORE < self.until and self.hosts >= set(_web_names(namespace, hostname))
+
+
+def read_certificate(pem: str) -> Certificate | None:
+    """Read a certificate; None when it is none."""
+    try:
+        parsed = x509.load_pem_x509_certificate(pem.encode())
+        extension = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    hosts = frozenset(extension.get_values_for_type(x509.DNSName))
+    return Certificate(pem=pem, until=parsed.not_valid_after_utc.astimezone(UTC), hosts=hosts)
+
+
+def _web_names(namespace: str, hostname: str) -> Iterable[str]:
+    return (f"web.{namespace}.svc", "web", f"web.{namespace}", hostname)
+
+
+def _secret(name: str, namespace: str, labels: dict[str, str], kind: str, data: dict[str, str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "type": kind,
+        # The API server itself refuses every later change of the data.
+        "immutable": True,
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+    }

@@ -1,0 +1,1 @@
+"""What kopf calls: parse, hand over, return. Nothing is decided here."""

@@ -1,0 +1,332 @@
+"""Which tenant is looked at, and when. One pass per tenant at a time; one bad tenant holds up no other.
+
+Fed by kopf (tenants) and by the watches (owned objects); both only say "look again". See
+docs/decisions/reconcile.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from guestpost_operator import metrics, status
+from guestpost_operator.api import names
+from guestpost_operator.api.conditions import Type
+from guestpost_operator.api.tenant import InvalidTenantError, Tenant, parse
+from guestpost_operator.backends.errors import BackendError
+from guestpost_operator.inventory import Inventory
+from guestpost_operator.lifecycle.memory import Memory
+from guestpost_operator.lifecycle.provision import Provisioner
+from guestpost_operator.lifecycle.reporter import Reporter
+from guestpost_operator.revision import Object
+from guestpost_operator.status import Facts
+
+log = structlog.get_logger()
+
+FIRST_BACKOFF = 0.5
+MAX_BACKOFF = 300.0
+# Progress that is no news for alerts is written at most this often.
+PROGRESS_SECONDS = 3.0
+
+
+@dataclass
+class Entry:
+    """One tenant at work.
+
+    Attributes:
+        body: as last read from kopf or from the answer to our own status write.
+        memory: see `Memory`.
+        failures: passes in a row that did not come through, for the back-off.
+        wake: the timer of the next look, if one is set.
+        lock: held by a pass and by erasure.
+        written: when the status was last written (monotonic seconds).
+    """
+
+    body: Object
+    memory: Memory = field(default_factory=Memory)
+    failures: int = 0
+    wake: asyncio.TimerHandle | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    written: float = float("-inf")
+    erasing: bool = False
+
+
+class Controller:
+    """Runs passes over tenants.
+
+    Args:
+        provisioner: does one pass.
+        reporter: writes statuses and events.
+        inventory: what the watches know.
+        concurrency: tenants at work at the same time.
+        resync: seconds between looks at everything, Pub/Sub included.
+    """
+
+    def __init__(
+        self,
+        *,
+        provisioner: Provisioner,
+        reporter: Reporter,
+        inventory: Inventory,
+        concurrency: int,
+        resync: float,
+    ) -> None:
+        self._provisioner = provisioner
+        self._reporter = reporter
+        self._inventory = inventory
+        self._concurrency = concurrency
+        self._resync = resync
+        self._entries: dict[str, Entry] = {}
+        self._queue: deque[str] = deque()
+        self._queued: set[str] = set()
+        self._ready = asyncio.Event()
+        self._workers: list[asyncio.Task[None]] = []
+
+    # -- What is known
+
+    def saw(self, body: Mapping[str, Any]) -> None:
+        """Take note of a tenant as kopf read it; look at it if anything that matters changed."""
+        uid = body["metadata"]["uid"]
+        entry = self._entries.get(uid)
+        if entry is None:
+            self._entries[uid] = Entry(body=dict(body))
+            self.look(uid)
+            return
+        if _version(body) <= _version(entry.body):
+            return
+        relevant = _relevant(body) != _relevant(entry.body)
+        if _requested(body) != _requested(entry.body):
+            entry.memory.forget_checks()
+        entry.body = dict(body)
+        if relevant:
+            entry.failures = 0
+            self.look(uid)
+
+    def gone(self, uid: str) -> None:
+        """Forget a tenant that does not exist any more."""
+        entry = self._entries.pop(uid, None)
+        if entry is not None and entry.wake is not None:
+            entry.wake.cancel()
+        self._inventory.forget_tenant(uid)
+
+    def bodies(self) -> Iterable[Object]:
+        """All tenants, as last read."""
+        return [entry.body for entry in self._entries.values()]
+
+    def hostname_owner(self, hostname_of: Callable[[Tenant], str], hostname: str) -> str | None:
+        """Name of the tenant that asked for a host name first."""
+        claims = []
+        for entry in self._entries.values():
+            try:
+                tenant = parse(entry.body)
+            except InvalidTenantError:
+                continue
+            if hostname_of(tenant) == hostname:
+                claims.append((tenant.created, tenant.uid, tenant.name))
+        return min(claims)[2] if claims else None
+
+    @contextlib.asynccontextmanager
+    async def taken(self, body: Mapping[str, Any]) -> AsyncIterator[Entry]:
+        """Hold a tenant so that no pass runs over it, from now on until it is forgotten."""
+        entry = self._entries.setdefault(body["metadata"]["uid"], Entry(body=dict(body)))
+        entry.erasing = True
+        async with entry.lock:
+            yield entry
+
+    # -- When to look
+
+    def look(self, uid: str, delay: float = 0) -> None:
+        """Have a pass over a tenant, now or later; many calls become one pass."""
+        entry = self._entries.get(uid)
+        if entry is None:
+            return
+        loop = asyncio.get_running_loop()
+        if delay > 0:
+            due = loop.time() + delay
+            if entry.wake is not None and not entry.wake.cancelled() and entry.wake.when() <= due:
+                return
+            if entry.wake is not None:
+                entry.wake.cancel()
+            entry.wake = loop.call_at(due, self._wake, uid)
+            return
+        if uid not in self._queued:
+            self._queued.add(uid)
+            self._queue.append(uid)
+            metrics.QUEUE.set(len(self._queue))
+            self._ready.set()
+
+    def start(self) -> None:
+        """Begin to work, in tasks of the running loop."""
+        self._workers = [
+            asyncio.create_task(self._work(), name=f"worker {n}") for n in range(self._concurrency)
+        ]
+
+    async def stop(self) -> None:
+        """End the workers; a pass that is cut short is repeated by the next start."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def _wake(self, uid: str) -> None:
+        entry = self._entries.get(uid)
+        if entry is not None:
+            entry.wake = None
+            self.look(uid)
+
+    # -- The work
+
+    async def _work(self) -> None:
+        while True:
+            while not self._queue:
+                self._ready.clear()
+                await self._ready.wait()
+            uid = self._queue.popleft()
+            self._queued.discard(uid)
+            metrics.QUEUE.set(len(self._queue))
+            entry = self._entries.get(uid)
+            if entry is None:
+                continue
+            if entry.lock.locked():
+                # A pass is under way: another one after it, without a worker waiting for it.
+                self.look(uid, delay=0.2)
+                continue
+            async with entry.lock:
+                await self._pass(uid, entry)
+
+    async def _pass(self, uid: str, entry: Entry) -> None:
+        begin = time.perf_counter()
+        metrics.IN_PROGRESS.inc()
+        name = entry.body["metadata"]["name"]
+        structlog.contextvars.bind_contextvars(tenant=name, step="provision")
+        result = "error"
+        try:
+            result, again = await self._reconcile(entry)
+            entry.failures = 0 if result != "failed" else entry.failures + 1
+            self.look(uid, delay=again if result != "failed" else max(again, backoff(entry.failures)))
+        except BackendError as error:
+            entry.failures += 1
+            wait = max(error.retry_after or 0, backoff(entry.failures))
+            log.warning("pass failed", reason=error.reason, error=str(error), again_in=round(wait, 1))
+            self.look(uid, delay=wait)
+        except InvalidTenantError as error:
+            log.warning("tenant cannot be read", error=str(error))
+            self.look(uid, delay=MAX_BACKOFF)
+        except Exception:
+            # A bug must not end the worker: the others go on, this one is tried again.
+            entry.failures += 1
+            log.exception("pass broke")
+            self.look(uid, delay=backoff(entry.failures))
+        finally:
+            metrics.IN_PROGRESS.dec()
+            metrics.RECONCILES.labels(result).inc()
+            metrics.RECONCILE_SECONDS.observe(time.perf_counter() - begin)
+            structlog.contextvars.unbind_contextvars("tenant", "step")
+
+    async def _reconcile(self, entry: Entry) -> tuple[str, float]:
+        """Result of the pass, and seconds until the next look."""
+        tenant = parse(entry.body)
+        if entry.erasing or tenant.deleting or names.FINALIZER not in tenant.finalizers:
+            # Nothing is made that nobody would remove. kopf adds the finalizer, and we hear of it.
+            return "skipped", self._jittered()
+        if tenant.paused:
+            await self._write(entry, status.paused(tenant, status_of(entry), now()), urgent=True)
+            return "paused", self._jittered()
+        checked = entry.memory.messaging_checked
+        if checked is not None and time.monotonic() - checked > self._resync * 0.9:
+            entry.memory.forget_checks()
+
+        async def announce(facts: Facts) -> Tenant:
+            await self._write(
+                entry, status.of(parse(entry.body), facts, status_of(entry), now()), urgent=True
+            )
+            return parse(entry.body)
+
+        facts = await self._provisioner.reconcile(tenant, entry.memory, announce)
+        tenant = parse(entry.body)
+        new = status.of(tenant, facts, status_of(entry), now())
+        written = await self._write(entry, new, urgent=False)
+        failed = facts.problem is not None or any(step.failed for _, step in facts.parts())
+        if not written:
+            return "waiting", PROGRESS_SECONDS
+        if failed:
+            return "failed", 0.0
+        return "ok", self._jittered()
+
+    async def _write(self, entry: Entry, new: Object, *, urgent: bool) -> bool:
+        """Write the status if it changed. False when put off: mere progress, soon after the last."""
+        old = status_of(entry)
+        changes = status.patch(old, new)
+        if not changes:
+            return True
+        moment = time.monotonic()
+        if not urgent and not _is_news(old, new) and moment - entry.written < PROGRESS_SECONDS:
+            return False
+        entry.body = await self._reporter.write(entry.body, changes, new)
+        entry.written = moment
+        return True
+
+    def _jittered(self) -> float:
+        return self._resync * random.uniform(0.9, 1.1)  # noqa: S311  # jitter, not a secret
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: doubling, bounded, with jitter."""
+    ceiling: float = min(FIRST_BACKOFF * 2.0 ** min(failures, 20), MAX_BACKOFF)
+    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+
+
+def now() -> str:
+    """The time as conditions write it: RFC 3339 in UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def status_of(entry: Entry) -> Object:
+    """The status of a tenant as last read; empty when it has none yet."""
+    found: Object = entry.body.get("status") or {}
+    return found
+
+
+def _version(body: Mapping[str, Any]) -> int:
+    text = str(body["metadata"].get("resourceVersion", "0"))
+    return int(text) if text.isdigit() else 0
+
+
+def _requested(body: Mapping[str, Any]) -> str | None:
+    value: str | None = (body["metadata"].get("annotations") or {}).get(names.ANNOTATION_REQUESTED)
+    return value
+
+
+def _relevant(body: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a pass depends on; our own status writes come back unchanged and cause none."""
+    metadata = body["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return (
+        metadata.get("generation"),
+        metadata.get("deletionTimestamp"),
+        names.FINALIZER in (metadata.get("finalizers") or ()),
+        annotations.get(names.ANNOTATION_PAUSED),
+        annotations.get(names.ANNOTATION_REQUESTED),
+        body.get("status"),
+    )
+
+
+def _is_news(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the change is one that people and alerts wait for."""
+
+    def truths(each: Mapping[str, Any]) -> dict[str, str]:
+        found = {condition["type"]: condition["status"] for condition in each.get("conditions", ())}
+        return {
+            kind: found.get(kind, "")
+            for kind in (Type.READY, Type.STALLED, Type.PAUSED, Type.DELETION_BLOCKED)
+        }
+
+    return truths(old) != truths(new) or old.get("observedGeneration") != new.get("observedGeneration")

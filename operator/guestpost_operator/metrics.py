@@ -1,0 +1,33 @@
+"""Prometheus metrics, by its naming conventions. No tenant names: their number has no bound."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECONCILES = Counter("guestpost_reconciles", "Reconciles of tenants that ended, by result.", ["result"])
+RECONCILE_SECONDS = Histogram(
+    "guestpost_reconcile_seconds",
+    "Time of one reconcile of one tenant.",
+    buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+QUEUE = Gauge("guestpost_queue_length", "Tenants that wait for a reconcile.")
+IN_PROGRESS = Gauge("guestpost_reconciles_in_progress", "Tenants that are being reconciled.")
+TENANTS = Gauge("guestpost_tenants", "Tenants by phase.", ["phase"])
+CONDITIONS = Gauge(
+    "guestpost_tenants_condition", "Tenants by condition and its status.", ["condition", "status"]
+)
+API_REQUESTS = Counter("guestpost_kubernetes_requests", "Requests to the API server.", ["verb", "code"])
+API_SECONDS = Histogram(
+    "guestpost_kubernetes_request_seconds", "Time of a request to the API server.", ["verb"]
+)
+PUBSUB_REQUESTS = Counter("guestpost_pubsub_requests", "Calls to Pub/Sub.", ["method", "code"])
+PUBSUB_SECONDS = Histogram("guestpost_pubsub_request_seconds", "Time of a call to Pub/Sub.", ["method"])
+DRIFT = Counter(
+    "guestpost_drift_corrected", "Objects that were changed or deleted by others and restored.", ["kind"]
+)
+PRUNED = Counter("guestpost_pruned", "Objects that are no longer rendered and were deleted.", ["kind"])
+ERASURES = Counter("guestpost_erasures", "Attempts to erase a tenant, by result.", ["result"])
+WATCH_RESTARTS = Counter(
+    "guestpost_watch_restarts", "Watches that began again, by kind and why.", ["kind", "why"]
+)
+HEARTBEAT = Gauge("guestpost_heartbeat_timestamp_seconds", "When the event loop last proved that it runs.")

@@ -1,0 +1,187 @@
+"""A revision: everything that tenants are rendered from, content-addressed and pinned per tenant.
+
+See docs/decisions/pinned-revisions.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+import yaml
+from jinja2 import BaseLoader, StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from guestpost_operator.api import names
+from guestpost_operator.settings import Config
+
+SUFFIX = ".yaml.j2"
+MACROS = "macros.j2"
+# Rendered by itself, since everything else needs the namespace first.
+NAMESPACE_TEMPLATE = "namespace.yaml.j2"
+CONFIG_KEY = "config.json"
+
+Object = dict[str, Any]
+
+
+class RevisionError(Exception):
+    """A revision cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """Templates and the configuration that they are rendered with.
+
+    Attributes:
+        templates: file name → text, as in `manifests/`.
+        config: the `tenants` part of the configuration as plain JSON, defaults written out, and
+            the client id of each Google project: what is pinned must not follow new defaults.
+    """
+
+    templates: Mapping[str, str]
+    config: Mapping[str, Any]
+
+    @cached_property
+    def id(self) -> str:
+        """Content hash: the same content has the same id on every machine."""
+        text = json.dumps(
+            [sorted(self.templates.items()), self.config], sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def config_map(self) -> str:
+        """Name of the ConfigMap that stores this revision in the operator's namespace."""
+        return config_map_name(self.id)
+
+    @cached_property
+    def _compiled(self) -> list[tuple[str, Template]]:
+        environment = ImmutableSandboxedEnvironment(
+            loader=_Templates(self.templates),
+            undefined=StrictUndefined,
+            autoescape=False,  # YAML, not HTML: every value goes through the json filter
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        environment.filters["json"] = _json
+        return [
+            (name, environment.get_template(name)) for name in sorted(self.templates) if name.endswith(SUFFIX)
+        ]
+
+    def render(self, context: Mapping[str, Any], only: str = "") -> list[Object]:
+        """The tenant's manifests.
+
+        Args:
+            context: see `guestpost_operator.render.context`.
+            only: file name of the one template to render; all by default.
+
+        Raises:
+            RevisionError: when a template needs what the context lacks, or its output is not
+                a list of Kubernetes objects.
+        """
+        manifests: list[Object] = []
+        for name, template in self._compiled:
+            if only and name != only:
+                continue
+            try:
+                documents = list(yaml.load_all(template.render(context), Loader=yaml.CSafeLoader))
+            except (TemplateError, yaml.YAMLError, TypeError, ValueError) as error:
+                raise RevisionError(f"template {name} of revision {self.id}: {error}") from error
+            for document in documents:
+                if document is None:
+                    continue
+                if not isinstance(document, dict) or not _is_object(document):
+                    raise RevisionError(f"template {name} of revision {self.id}: not a Kubernetes object")
+                manifests.append(document)
+        return manifests
+
+    def to_config_map(self, namespace: str) -> Object:
+        """The immutable ConfigMap that keeps this revision."""
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": self.config_map,
+                "namespace": namespace,
+                "labels": {
+                    names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
+                    names.LABEL_PART_OF: "guestpost",
+                    names.LABEL_REVISION: self.id,
+                },
+            },
+            "immutable": True,
+            "data": {**self.templates, CONFIG_KEY: json.dumps(self.config, sort_keys=True, indent=2)},
+        }
+
+
+def current(config: Config) -> Revision:
+    """The revision of this program and configuration: what new tenants get."""
+    folder = resources.files("guestpost_operator") / "manifests"
+    templates = {
+        each.name: each.read_text(encoding="utf-8")
+        for each in folder.iterdir()
+        if each.name.endswith(SUFFIX) or each.name == MACROS
+    }
+    pinned = config.tenants.model_dump(mode="json", by_alias=True)
+    pinned["clientIds"] = {
+        name: project.client_id for name, project in sorted(config.google_projects.items())
+    }
+    return Revision(templates=templates, config=pinned)
+
+
+def from_config_map(body: Mapping[str, Any]) -> Revision:
+    """Read a stored revision back.
+
+    Raises:
+        RevisionError: when its content does not hash to its name: somebody changed it.
+    """
+    data = dict(body.get("data") or {})
+    name = body["metadata"]["name"]
+    try:
+        revision = Revision(config=json.loads(data.pop(CONFIG_KEY)), templates=data)
+    except (KeyError, ValueError) as error:
+        raise RevisionError(f"ConfigMap {name} is not a revision: {error}") from error
+    if revision.config_map != name:
+        raise RevisionError(
+            f"ConfigMap {name} was changed: its content is revision {revision.id}; restore it"
+        )
+    return revision
+
+
+def config_map_name(revision_id: str) -> str:
+    """Name of the ConfigMap of a revision."""
+    return f"guestpost-revision-{revision_id}"
+
+
+def _is_object(document: Mapping[str, Any]) -> bool:
+    metadata = document.get("metadata")
+    return bool(
+        document.get("apiVersion")
+        and document.get("kind")
+        and isinstance(metadata, dict)
+        and metadata.get("name")
+    )
+
+
+def _json(value: Any) -> str:
+    # JSON is YAML; ASCII only, since YAML forbids some of what JSON strings may hold.
+    return json.dumps(value, ensure_ascii=True)
+
+
+class _Templates(BaseLoader):
+    """A loader for the templates of one revision only."""
+
+    def __init__(self, templates: Mapping[str, str]) -> None:
+        self._templates = templates
+
+    def get_source(self, environment: object, template: str) -> tuple[str, str | None, Any]:
+        del environment
+        if template not in self._templates:
+            raise RevisionError(f"the revision has no template {template}")
+        return self._templates[template], template, lambda: True
