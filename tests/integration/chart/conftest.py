@@ -1,0 +1,177 @@
+"""A real API server with the chart installed by Helm. There is no kubelet: tests run what a pod would run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client, config, watch
+from localkube import binaries
+from localkube.controlplane import ControlPlane
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "charts/guestpost-operator"
+NAMESPACE = "guestpost-system"
+LEAST = ("--values", str(CHART / "ci/least-values.yaml"))
+
+
+class Installation:
+    """A control plane, and the chart on it as release `guestpost`."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        self.plane = plane
+        self.folder = folder
+        self.api = config.new_client_from_config(str(plane.kubeconfig))
+        self.core = client.CoreV1Api(self.api)
+        self.objects = client.CustomObjectsApi(self.api)
+
+    def run(self, program: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        homes = {
+            f"HELM_{name}_HOME": str(self.folder / "helm" / name) for name in ("CACHE", "CONFIG", "DATA")
+        }
+        return subprocess.run(
+            [str(binaries.ensure(program)[program]), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **homes, "KUBECONFIG": str(self.plane.kubeconfig)},
+        )
+
+    def helm(self, *arguments: str) -> str:
+        """Run Helm in the release's namespace; it has to succeed."""
+        done = self.run("helm", "--namespace", NAMESPACE, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def install(self, *arguments: str) -> str:
+        return self.helm(
+            "upgrade", "--install", "guestpost", str(CHART), "--create-namespace", *LEAST, *arguments
+        )
+
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl; it has to succeed."""
+        done = self.run("kubectl", *arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refused(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl; it has to be refused. Returns what was said."""
+        done = self.run("kubectl", *arguments, stdin=stdin)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def tenant(self, name: str, **spec: Any) -> None:
+        """Make a tenant that nobody works on."""
+        least = {
+            "owner": {"name": "Anna Reyes", "email": "anna@acme.example"},
+            "region": "europe-west1",
+            "googleProject": "acme-crm-prod",
+        }
+        body = {
+            "apiVersion": "guestpostcrm.com/v1alpha1",
+            "kind": "GuestPostTenant",
+            "metadata": {"name": name},
+            "spec": {**least, **spec},
+        }
+        self.objects.create_cluster_custom_object("guestpostcrm.com", "v1alpha1", "guestposttenants", body)
+
+    def secret(self, name: str) -> dict[str, str]:
+        return dict(self.core.read_namespaced_secret(name, NAMESPACE).data)
+
+    def run_pod(self, pod: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the operator's command of a pod here, with the rights of the pod's service account."""
+        account = pod["spec"]["serviceAccountName"]
+        request = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
+        token = self.core.create_namespaced_service_account_token(account, NAMESPACE, request).status.token
+        kubeconfig = yaml.safe_load(self.plane.kubeconfig.read_text(encoding="utf-8"))
+        kubeconfig["users"][0]["user"] = {"token": token}
+        path = self.folder / f"{account}.kubeconfig"
+        path.write_text(json.dumps(kubeconfig), encoding="utf-8")
+        (container,) = pod["spec"]["containers"]
+        return subprocess.run(
+            [sys.executable, "-m", "guestpost_operator", *container["args"]],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT / "operator"),
+                "KUBECONFIG": str(path),
+                **environment,
+            },
+        )
+
+    def play_hook(self, component: str) -> threading.Thread:
+        """Be the kubelet for one pod of a hook: run it, and tell the API server how it ended."""
+
+        def play() -> None:
+            events = watch.Watch().stream(
+                self.core.list_namespaced_pod,
+                NAMESPACE,
+                label_selector=f"app.kubernetes.io/component={component}",
+                timeout_seconds=60,
+            )
+            for event in events:
+                pod = self.api.sanitize_for_serialization(event["object"])
+                done = self.run_pod(pod)
+                phase = "Failed" if done.returncode else "Succeeded"
+                self.core.patch_namespaced_pod_status(
+                    pod["metadata"]["name"],
+                    NAMESPACE,
+                    {"status": {"phase": phase, "message": done.stdout[-900:]}},
+                )
+                return
+
+        thread = threading.Thread(target=play, daemon=True)
+        thread.start()
+        return thread
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Shared by tests that leave it as it is, or make things under names of their own."""
+    folder = tmp_path_factory.mktemp("chart")
+    with ControlPlane(folder) as plane:
+        installation = Installation(plane, folder)
+        installation.install()
+        yield installation
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Installation]:
+    """A cluster of its own, with nothing installed yet."""
+    with ControlPlane(tmp_path) as plane:
+        yield Installation(plane, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def render() -> Callable[..., list[dict[str, Any]]]:
+    """What `helm template` makes of a file of values."""
+
+    def template(values: Path, *arguments: str) -> list[dict[str, Any]]:
+        program = str(binaries.ensure("helm")["helm"])
+        command = [
+            program,
+            "template",
+            "guestpost",
+            str(CHART),
+            "-n",
+            NAMESPACE,
+            "-f",
+            str(values),
+            *arguments,
+        ]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]
+
+    return template

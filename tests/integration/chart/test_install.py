@@ -1,0 +1,129 @@
+"""Install, upgrade and uninstall by Helm, against a real API server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+CRDS = {
+    yaml.safe_load(path.read_text(encoding="utf-8"))["metadata"]["name"]
+    for path in (ROOT / "crds").glob("*.yaml")
+}
+
+
+def test_everything_that_is_rendered_is_installed(installed: Any) -> None:
+    rendered = [each for each in yaml.safe_load_all(installed.helm("get", "manifest", "guestpost")) if each]
+    assert len(rendered) > 20
+    for each in rendered:
+        installed.kubectl("get", each["kind"], each["metadata"]["name"], "-n", "guestpost-system")
+
+
+def test_an_upgrade_keeps_keys_and_certificate(fresh: Any) -> None:
+    fresh.install()
+    first = {name: fresh.secret(name) for name in ("broker-keys", "broker-tls")}
+    for replicas in ("2", "3"):
+        fresh.install("--set", f"broker.replicas={replicas}")
+        assert {name: fresh.secret(name) for name in first} == first
+    deployment = fresh.kubectl("get", "deployment", "broker", "-n", "guestpost-system", "-o", "json")
+    assert json.loads(deployment)["spec"]["replicas"] == 3
+
+
+def test_a_certificate_that_was_deleted_is_made_again(fresh: Any) -> None:
+    fresh.install()
+    first = fresh.secret("broker-tls")
+    fresh.kubectl("delete", "secret", "broker-tls", "-n", "guestpost-system")
+    fresh.install()
+    again = fresh.secret("broker-tls")
+    assert again.keys() == first.keys()
+    assert again["ca.crt"] != first["ca.crt"]
+
+
+def test_an_upgrade_brings_new_fields_of_the_crds(fresh: Any, tmp_path: Path) -> None:
+    """As an upgrade from an older chart does: a CRD without a field gets it."""
+    fresh.install()
+    old = json.loads(fresh.kubectl("get", "crd", "guestposttenants.guestpostcrm.com", "-o", "json"))
+    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/hostname"
+    removal = json.dumps([{"op": "remove", "path": path}])
+    fresh.kubectl("patch", "crd", old["metadata"]["name"], "--type=json", "-p", removal)
+    fresh.install("--set", "operator.concurrency=8", "--force-conflicts")
+    new = json.loads(fresh.kubectl("get", "crd", "guestposttenants.guestpostcrm.com", "-o", "json"))
+    assert new["spec"] == old["spec"]
+
+
+def test_uninstall_is_refused_while_tenants_exist(fresh: Any) -> None:
+    fresh.install()
+    fresh.tenant("acme")
+    hook = fresh.play_hook("uninstall-guard")
+    done = fresh.run("helm", "-n", "guestpost-system", "uninstall", "guestpost", "--timeout", "60s")
+    hook.join(60)
+    assert done.returncode != 0
+    assert "uninstall-guard" in done.stderr
+    (pod,) = fresh.core.list_namespaced_pod(
+        "guestpost-system", label_selector="app.kubernetes.io/component=uninstall-guard"
+    ).items
+    assert "1 tenants exist: acme" in pod.status.message
+    fresh.kubectl("get", "deployment", "operator", "broker", "-n", "guestpost-system")
+    fresh.kubectl("get", "gpt", "acme")
+
+
+def test_uninstall_leaves_the_crds_and_the_keys_and_a_new_release_takes_them_over(fresh: Any) -> None:
+    fresh.install()
+    keys = fresh.secret("broker-keys")
+    hook = fresh.play_hook("uninstall-guard")
+    fresh.helm("uninstall", "guestpost", "--timeout", "60s")
+    hook.join(60)
+    left = fresh.kubectl(
+        "get", "all,secret,configmap,networkpolicy,pdb,sa", "-n", "guestpost-system", "-o", "name"
+    )
+    assert set(left.split()) == {"secret/broker-keys", "configmap/kube-root-ca.crt", "serviceaccount/default"}
+    kinds = "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"
+    assert "guestpost" not in fresh.kubectl("get", kinds, "-o", "name")
+    present = {each.partition("/")[2] for each in fresh.kubectl("get", "crd", "-o", "name").split()}
+    assert present >= CRDS
+    fresh.install()
+    assert fresh.secret("broker-keys") == keys
+
+
+def test_a_second_installation_is_refused(installed: Any) -> None:
+    chart, values = (
+        str(ROOT / "charts/guestpost-operator"),
+        str(ROOT / "charts/guestpost-operator/ci/least-values.yaml"),
+    )
+    done = installed.run("helm", "install", "other", chart, "-n", "other", "--create-namespace", "-f", values)
+    assert done.returncode != 0
+    assert "cannot be imported into the current release: invalid ownership metadata" in done.stderr
+
+
+def test_self_test_passes_with_the_operators_account(installed: Any, render: Any, tmp_path: Path) -> None:
+    """Rights are asked of the API server; Pub/Sub is not there, and that is the only thing it finds."""
+    objects = render(ROOT / "charts/guestpost-operator/ci/least-values.yaml")
+    (pod,) = [each for each in objects if each["metadata"]["name"] == "self-test"]
+    (settings,) = [each for each in objects if each["metadata"]["name"] == "operator-config"]
+    (tmp_path / "config.yaml").write_text(settings["data"]["config.yaml"], encoding="utf-8")
+    done = installed.run_pod(
+        pod, GUESTPOST_CONFIG=str(tmp_path / "config.yaml"), PUBSUB_EMULATOR_HOST="127.0.0.1:1"
+    )
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("ok     templates") for line in lines), done.stdout + done.stderr
+    assert any(line.startswith("ok     rights") for line in lines), done.stdout
+    assert [line for line in lines if line.startswith("FAILED")] == [
+        line for line in lines if "Pub/Sub of project acme-crm-prod" in line
+    ]
+
+
+@pytest.mark.parametrize("values", ["least", "production"])
+def test_the_api_server_takes_every_object_strictly(installed: Any, render: Any, values: str) -> None:
+    """Unknown and duplicate fields are errors. Kinds of APIs that come from elsewhere are left out."""
+    elsewhere = {"HTTPRoute", "BackendTLSPolicy", "PodMonitor"}
+    objects = render(ROOT / f"charts/guestpost-operator/ci/{values}-values.yaml")
+    known = [each for each in objects if each["kind"] not in elsewhere]
+    assert len(known) > 20
+    installed.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",
+        stdin=yaml.safe_dump_all(known),
+    )  # fmt: skip
