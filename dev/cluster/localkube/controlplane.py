@@ -91,7 +91,9 @@ def apiserver_arguments(authority: pki.Authority, *, etcd_port: int, address: st
     ]
 
 
-def controller_manager_arguments(authority: pki.Authority, config: Path) -> list[str]:
+def controller_manager_arguments(
+    authority: pki.Authority, config: Path, without: Sequence[str] = ()
+) -> list[str]:
     """kube-controller-manager, which alone makes namespaces and owned objects go away."""
     private, _ = authority.service_account_key()
     return [
@@ -106,6 +108,7 @@ def controller_manager_arguments(authority: pki.Authority, config: Path) -> list
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
         "--concurrent-namespace-syncs=20",
+        f"--controllers={','.join(('*', *(f'-{name}' for name in without)))}",
     ]
 
 
@@ -116,6 +119,8 @@ class ControlPlane:
         workdir: folder for its data, keys and logs; kept when it stops.
         apiserver: further arguments of kube-apiserver, such as `--audit-policy-file=…`.
         controllers: whether kube-controller-manager runs too.
+        without: controllers that do not run in it, such as `deployment-controller` where a test
+            says itself how far a Deployment is.
 
     Attributes:
         kubeconfig: file of a cluster admin.
@@ -123,13 +128,21 @@ class ControlPlane:
         binaries: path of each program by name.
     """
 
-    def __init__(self, workdir: Path, *, apiserver: Sequence[str] = (), controllers: bool = True) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        *,
+        apiserver: Sequence[str] = (),
+        controllers: bool = True,
+        without: Sequence[str] = (),
+    ) -> None:
         self.workdir = workdir
         self.kubeconfig = workdir / "kubeconfig"
         self.server = ""
         self.binaries: dict[str, Path] = {}
         self._extra = tuple(apiserver)
         self._controllers = controllers
+        self._without = tuple(without)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -175,7 +188,10 @@ class ControlPlane:
         if self._controllers:
             self._spawn(
                 "kube-controller-manager",
-                [*controller_manager_arguments(authority, self.kubeconfig), f"--secure-port={free_port()}"],
+                [
+                    *controller_manager_arguments(authority, self.kubeconfig, self._without),
+                    f"--secure-port={free_port()}",
+                ],
             )
         trust = ssl.create_default_context(cafile=str(authority.certificate))
         trust.load_cert_chain(certificate, key)
