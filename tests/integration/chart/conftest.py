@@ -123,6 +123,8 @@ class Installation:
             )
             for event in events:
                 pod = self.api.sanitize_for_serialization(event["object"])
+                if pod["status"]["phase"] != "Pending" or "deletionTimestamp" in pod["metadata"]:
+                    continue
                 done = self.run_pod(pod)
                 phase = "Failed" if done.returncode else "Succeeded"
                 self.core.patch_namespaced_pod_status(
@@ -147,11 +149,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
         yield installation
 
 
+@pytest.fixture(scope="session")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("changing")
+    with ControlPlane(folder) as plane:
+        yield Installation(plane, folder)
+
+
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Installation]:
-    """A cluster of its own, with nothing installed yet."""
-    with ControlPlane(tmp_path) as plane:
-        yield Installation(plane, tmp_path)
+def changing(second: Installation) -> Iterator[Installation]:
+    """For tests that install, upgrade and uninstall: the chart as of the least values, and no tenants."""
+    second.install("--force-conflicts")
+    yield second
+    second.kubectl("delete", "gpt", "--all")
 
 
 @pytest.fixture(scope="session")
