@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import socket
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,32 +88,44 @@ class Operator:
         self._health = Health(self._problem, lambda: reporting.count(self._controller.bodies()))
 
     async def run(self) -> None:
-        """Start in order, then serve until SIGTERM or SIGINT.
+        """Start, then serve until SIGTERM or SIGINT.
 
         Raises:
-            StartError: when the cluster lacks our API.
+            StartError: when the cluster lacks our API, or a port is taken.
+        """
+        try:
+            await self.start()
+            await self.serve()
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Begin to work, in order: know everything first, then act. kopf is not needed for it.
+
+        Raises:
+            StartError: when the cluster lacks our API, or a port is taken.
         """
         settings = self._config.operator
         try:
             await self._health.start(settings.health_port, settings.metrics_port)
         except OSError as error:
             raise StartError(f"cannot listen for health and metrics: {error}") from error
-        try:
-            await self._prepare()
-            self._watches.start()
-            await self._watches.synced()
-            # All tenants before the first pass: who was first to ask for a host name must be known.
-            for body in await self._cluster.find(TENANT):
-                self._controller.saw(body)
-            self._controller.start()
-            self._health.ready = True
-            log.info("operator started", revision=self._revisions.current.id, rollout=self._config.rollout)
-            await self._serve()
-        finally:
-            self._health.ready = False
-            await self._controller.stop()
-            await self._watches.stop()
-            await self._health.stop()
+        await self._prepare()
+        self._watches.start()
+        await self._watches.synced()
+        # All tenants before the first pass: who was first to ask for a host name must be known.
+        for body in await self._cluster.find(TENANT):
+            self._controller.saw(body)
+        self._controller.start()
+        self._health.ready = True
+        log.info("operator started", revision=self._revisions.current.id, rollout=self._config.rollout)
+
+    async def stop(self) -> None:
+        """Stop to work. What was under way is done again by the next start."""
+        self._health.ready = False
+        await self._controller.stop()
+        await self._watches.stop()
+        await self._health.stop()
 
     async def _prepare(self) -> None:
         """Check that our API is there and keep the current revision, however long the API server is away."""
@@ -130,13 +143,16 @@ class Operator:
             else:
                 return
 
-    async def _serve(self) -> None:
+    async def serve(self, stop: threading.Event | None = None) -> None:
+        """Let kopf watch tenants until a signal, or `stop`, asks to end."""
         registry = kopf.OperatorRegistry()
         settings = kopf.OperatorSettings()
         framework.configure(settings)
         kopf.on.login(registry=registry)(framework.login)
         tenants.register(registry, self._controller, self._erasure)
-        await kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True)
+        await kopf.operator(
+            registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop
+        )
 
     def _hostname_owner(self, hostname: str) -> str | None:
         def of(tenant: Tenant) -> str:

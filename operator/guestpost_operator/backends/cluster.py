@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -74,27 +74,31 @@ class Cluster(Protocol):
 class KubernetesCluster:
     """`Cluster` over the official client's HTTP session, with bounded writes and timeouts."""
 
-    def __init__(self, client: ApiClient, *, concurrency: int = 16, timeout: float = 30) -> None:
+    def __init__(
+        self, client: ApiClient, *, concurrency: int = 16, timeout: float = 30, agent: str = USER_AGENT
+    ) -> None:
         self._client = client
+        self._agent = agent
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 10))
         self._slots = asyncio.Semaphore(concurrency)
 
     @classmethod
-    async def connect(cls, *, concurrency: int = 16, timeout: float = 30) -> KubernetesCluster:
+    async def connect(cls, *, concurrency: int = 16, timeout: float = 30, agent: str = USER_AGENT) -> Self:
         """A client by KUBECONFIG, else by the pod's service account.
 
         Raises:
             kubernetes.aio.config.ConfigException: when there is neither.
         """
         configuration = Configuration()
-        if os.environ.get("KUBECONFIG") or not os.environ.get("KUBERNETES_SERVICE_HOST"):
-            await load_kube_config(client_configuration=configuration)
+        kubeconfig = os.environ.get("KUBECONFIG")
+        if kubeconfig or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+            await load_kube_config(config_file=kubeconfig, client_configuration=configuration)
         else:
             load_incluster_config(client_configuration=configuration)
         # Requests are bounded by our own slots; watches hold a connection each.
         configuration.connection_pool_maxsize = 0
         configuration.client_session_kwargs = {"trust_env": False}
-        return cls(ApiClient(configuration), concurrency=concurrency, timeout=timeout)
+        return cls(ApiClient(configuration), concurrency=concurrency, timeout=timeout, agent=agent)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -92,7 +92,9 @@ class Watches:
                     # Its API is not installed: there is nothing to watch until it is.
                     self._listed[kind.name].set()
                     delay = MAX_BACKOFF
-                log.warning("watch failed", kind=kind.name, reason=error.reason, error=str(error))
+                    log.debug("kind not served", kind=kind.name)
+                else:
+                    log.warning("watch failed", kind=kind.name, reason=error.reason, error=str(error))
                 metrics.WATCH_RESTARTS.labels(kind.name, error.reason).inc()
             # A failure that was told is a sign of life; only a watch that hangs is not.
             self._hear(kind)
