@@ -269,7 +269,7 @@ class KubernetesCluster:
         headers = {
             "Accept": accept or "application/json",
             "Content-Type": content_type,
-            "User-Agent": USER_AGENT,
+            "User-Agent": self._agent,
         }
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
