@@ -1,0 +1,100 @@
+"""The stand-in for Google, and a person who has given an application consent."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from google.oauth2.credentials import Credentials
+from google_standin.testing import GoogleStandin
+from googleapiclient.discovery import build
+from lxml import html
+
+REDIRECT = "http://broker.localhost/oauth/callback"
+VERIFIER = "v" * 64
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+READONLY = "https://www.googleapis.com/auth/gmail.readonly"
+SEND = "https://www.googleapis.com/auth/gmail.send"
+SCOPES = f"openid email {READONLY} {SEND}"
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[GoogleStandin]:
+    with GoogleStandin() as running:
+        running.control.client("app", "secret", REDIRECT)
+        yield running
+
+
+@dataclass
+class Person:
+    """An account of the stand-in, and what it does with the application `app`."""
+
+    google: GoogleStandin
+    email: str
+
+    def code(self, scope: str = SCOPES, *, allow: list[str] | None = None, **query: str) -> dict[str, str]:
+        """Go through the consent page; return what the redirect carries."""
+        asked = {
+            "client_id": "app",
+            "redirect_uri": REDIRECT,
+            "response_type": "code",
+            "scope": scope,
+            "state": "s",
+            "nonce": "n",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+            "access_type": "offline",
+            "prompt": "consent",
+            "login_hint": self.email,
+            **query,
+        }
+        page = httpx.get(f"{self.google.url}/o/oauth2/v2/auth", params=asked)
+        if page.status_code == 200:
+            [form] = html.fromstring(page.text).forms
+            values: dict[str, Any] = {"email": self.email, "decision": "allow"}
+            values["allow"] = form.xpath(".//input[@name='allow']/@value") if allow is None else allow
+            page = httpx.post(f"{self.google.url}{form.get('action')}", data=values)
+        assert page.status_code == 302, page.text
+        return {key: value[0] for key, value in parse_qs(urlsplit(page.headers["location"]).query).items()}
+
+    def exchange(self, code: str, **fields: str) -> httpx.Response:
+        """Ask for tokens."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "client_id": "app",
+            "client_secret": "secret",
+            "redirect_uri": REDIRECT,
+            "code_verifier": VERIFIER,
+            **fields,
+        }
+        return httpx.post(f"{self.google.url}/token", data=form)
+
+    def tokens(self, scope: str = SCOPES, *, allow: list[str] | None = None) -> dict[str, Any]:
+        """Consent, and the tokens that come of it."""
+        answer: dict[str, Any] = self.exchange(self.code(scope, allow=allow)["code"]).json()
+        return answer
+
+    def gmail(self, scope: str = SCOPES) -> Any:
+        """Google's own client for this person's mailbox."""
+        return build(
+            "gmail",
+            "v1",
+            credentials=Credentials(self.tokens(scope)["access_token"]),
+            client_options={"api_endpoint": self.google.url},
+            static_discovery=True,
+        )
+
+
+@pytest.fixture
+def person(google: GoogleStandin) -> Person:
+    email = f"p{uuid.uuid4().hex[:10]}@example.com"
+    google.control.account(email, "Pat Example")
+    return Person(google, email)
