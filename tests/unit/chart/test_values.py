@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,6 +133,15 @@ def test_every_default_is_in_the_schema_and_the_other_way_round() -> None:
 
     missing = {path for path in written if "*" not in path} - set(leaves(DEFAULTS)) - {"global"}
     assert missing == set()
+
+
+def test_the_installation_guide_names_values_that_exist() -> None:
+    known = {path.replace("*.", "") for path, _ in properties(SCHEMA)}
+    first = "|".join(SCHEMA["properties"])
+    text = (ROOT / "docs/installation.md").read_text(encoding="utf-8")
+    named = re.findall(rf"`((?:{first})(?:\.[A-Za-z*]+)+)`", text)
+    assert named
+    assert {path.replace("*.", "") for path in named} <= known
 
 
 def test_the_readme_lists_every_value() -> None:
