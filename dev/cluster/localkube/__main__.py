@@ -11,7 +11,7 @@ from pathlib import Path
 
 from localkube import images
 from localkube.binaries import BuildError
-from localkube.box import Unsupported
+from localkube.box import UnsupportedMachineError
 from localkube.cluster import Cluster, known
 from localkube.controlplane import ControlPlane
 from localkube.process import StartError
@@ -88,7 +88,7 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         options.run(options)
-    except (Unsupported, BuildError, StartError, images.ImageError, ValueError) as error:
+    except (UnsupportedMachineError, BuildError, StartError, images.ImageError, ValueError) as error:
         say(f"localkube: {error}")
         return 1
     except subprocess.CalledProcessError as error:

@@ -30,7 +30,7 @@ PACKAGES = {
 }
 
 
-class Unsupported(Exception):
+class UnsupportedMachineError(Exception):
     """This machine lacks something; the message says what to install or to be."""
 
 
@@ -38,15 +38,15 @@ def require_machine() -> None:
     """Check what a box needs of the machine.
 
     Raises:
-        Unsupported: names the missing packages, or that root is needed.
+        UnsupportedMachineError: names the missing packages, or that root is needed.
     """
     if os.geteuid() != 0:
-        raise Unsupported("a local cluster needs root for its namespaces: run it with sudo")
+        raise UnsupportedMachineError("a local cluster needs root for its namespaces: run it with sudo")
     missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
     if not Path("/usr/lib/cni/bridge").exists():
         missing.append("containernetworking-plugins")
     if missing:
-        raise Unsupported(f"missing programs: run dev/bootstrap, or install {' '.join(sorted(missing))}")
+        raise UnsupportedMachineError(f"missing programs: run dev/bootstrap, or install {' '.join(sorted(missing))}")
 
 
 @dataclass

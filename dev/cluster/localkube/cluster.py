@@ -41,7 +41,7 @@ class Cluster:
             port: of 127.0.0.1, where its pages are reached.
 
         Raises:
-            Unsupported, BuildError, StartError: with what to do.
+            UnsupportedMachineError, BuildError, StartError: with what to do.
         """
         require_machine()
         binaries.ensure(*binaries.CONTROL_PLANE, *binaries.NODE)

@@ -89,8 +89,8 @@ def _files(inputs: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _program(name: str, **more: str) -> Image:
-    return Image(name, _FILES / "program.Dockerfile", program=name, **more)
+def _program(name: str, fixed_tag: str = "") -> Image:
+    return Image(name, _FILES / "program.Dockerfile", program=name, fixed_tag=fixed_tag)
 
 
 def _application(name: str, folder: str, package: str) -> Image:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import email.utils
 import json
+import re
 import secrets
 from collections.abc import Iterable
 from typing import Any
@@ -89,16 +90,7 @@ async def uploaded(request: Request, limit: int) -> tuple[bytes, str | None]:
     if kind == "message/rfc822":
         raw, thread = content, None
     elif kind == "multipart/related":
-        parts = mime.parse(
-            b"Content-Type: " + request.headers["content-type"].encode() + b"\r\n\r\n" + content
-        )
-        first, second = parts.get_payload()  # type: ignore[misc]
-        described = json.loads(first.get_payload(decode=True) or b"{}")  # type: ignore[union-attr]
-        thread = described.get("threadId")
-        if second.get_content_type() == "message/rfc822":  # type: ignore[union-attr]
-            raw = content.split(b"\r\n\r\n", 2)[-1].rpartition(b"\r\n--")[0]
-        else:
-            raw = second.get_payload(decode=True) or b""  # type: ignore[union-attr,assignment]
+        raw, thread = _related(request.headers["content-type"], content)
     else:
         try:
             described = json.loads(content or b"{}")
@@ -108,6 +100,16 @@ async def uploaded(request: Request, limit: int) -> tuple[bytes, str | None]:
     if len(raw) > limit:
         raise ApiError(413, f"Message larger than {limit} bytes.")
     return raw, thread
+
+
+def _related(content_type: str, content: bytes) -> tuple[bytes, str | None]:
+    """The two parts of a multipart upload: JSON, and the message as it is."""
+    found = re.search(r'boundary="?([^";]+)"?', content_type)
+    parts = re.split(rb"\r?\n?--" + re.escape((found[1] if found else "-").encode()), content)
+    bodies = [re.split(rb"\r?\n\r?\n", part, maxsplit=1)[-1] for part in parts[1:3]]
+    if len(bodies) != 2:
+        raise ApiError(400, "Missing part in multipart body.")
+    return bodies[1], json.loads(bodies[0] or b"{}").get("threadId")
 
 
 async def send(state: State, account: str, raw: bytes, thread: str | None) -> Message:

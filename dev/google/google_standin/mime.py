@@ -136,7 +136,7 @@ def _part(part: MimeMessage, identifier: str) -> dict[str, Any]:
         prefix = f"{identifier}." if identifier else ""
         found["parts"] = [
             _part(child, f"{prefix}{number}") for number, child in enumerate(children[:_MOST_PARTS])
-        ]  # type: ignore[arg-type]
+        ]
         return found
     content = part.get_payload(decode=True)
     content = content if isinstance(content, bytes) else b""

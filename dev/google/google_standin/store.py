@@ -127,7 +127,8 @@ class Store:
         row = self._db.execute("SELECT * FROM account WHERE email = ?", (email.lower(),)).fetchone()
         if row is None:
             raise UnknownAccountError(email)
-        return Account(*row[:5], user_labels=json.loads(row[5]))
+        address, sub, name, history, floor, labels = row
+        return Account(address, sub, name, history, floor, json.loads(labels))
 
     def accounts(self) -> list[Account]:
         """All accounts."""
@@ -256,8 +257,12 @@ class Store:
             " WHERE account = ? AND id > ? ORDER BY id LIMIT ?",
             (email.lower(), after, limit),
         ).fetchall()
-        return [Change(*row[:4], tuple(json.loads(row[4])), tuple(json.loads(row[5]))) for row in rows]
+        return [
+            Change(identifier, kind, message, thread, tuple(json.loads(labels)), tuple(json.loads(changed)))
+            for identifier, kind, message, thread, labels, changed in rows
+        ]
 
 
 def _message(row: Any) -> Message:
-    return Message(*row[:4], tuple(json.loads(row[4])), *row[5:])
+    identifier, thread, date, history, labels, *rest = row
+    return Message(identifier, thread, date, history, tuple(json.loads(labels)), *rest)

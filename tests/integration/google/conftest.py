@@ -1,11 +1,10 @@
-"""The stand-in for Google, and a person who has given an application consent."""
+"""A person who has given an application consent."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -23,13 +22,6 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 READONLY = "https://www.googleapis.com/auth/gmail.readonly"
 SEND = "https://www.googleapis.com/auth/gmail.send"
 SCOPES = f"openid email {READONLY} {SEND}"
-
-
-@pytest.fixture(scope="session")
-def google() -> Iterator[GoogleStandin]:
-    with GoogleStandin() as running:
-        running.control.client("app", "secret", REDIRECT)
-        yield running
 
 
 @dataclass

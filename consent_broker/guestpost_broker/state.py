@@ -1,0 +1,74 @@
+"""The `state` of a consent: signed by the broker, so that Google's redirect can be passed on safely.
+
+A JWT (RFC 7519) with HMAC-SHA-256. It names the tenant, what the consent is for, and the CRM's address
+as it stood in the GuestPostTenant, so no parameter of a request ever decides where a browser is sent.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import jwt
+
+SECONDS = 600
+Purpose = Literal["sign_in", "mailbox"]
+_AUDIENCE = "guestpost-consent"
+
+
+class StateError(Exception):
+    """The state was not made here, or its time is over."""
+
+
+@dataclass(frozen=True)
+class ConsentState:
+    """What a state says.
+
+    Attributes:
+        tenant_uid: of the GuestPostTenant.
+        project: Google project whose client asks.
+        purpose: sign_in or mailbox.
+        return_url: the CRM's address, without a path.
+    """
+
+    tenant_uid: str
+    project: str
+    purpose: Purpose
+    return_url: str
+
+
+def sign(state: ConsentState, key: bytes, now: float) -> str:
+    """The state as text for a URL; `now` in seconds since the epoch."""
+    claims = {
+        "aud": _AUDIENCE,
+        "iat": int(now),
+        "exp": int(now) + SECONDS,
+        "jti": secrets.token_urlsafe(12),
+        "sub": state.tenant_uid,
+        "project": state.project,
+        "purpose": state.purpose,
+        "return": state.return_url,
+    }
+    return jwt.encode(claims, key, algorithm="HS256")
+
+
+def read(text: str, key: bytes) -> ConsentState:
+    """Check a state.
+
+    Raises:
+        StateError: forged, expired or malformed.
+    """
+    try:
+        claims = jwt.decode(
+            text,
+            key,
+            algorithms=["HS256"],
+            audience=_AUDIENCE,
+            options={"require": ["exp", "iat", "sub", "purpose", "return", "project"]},
+        )
+    except jwt.InvalidTokenError as error:
+        raise StateError(str(error)) from None
+    if claims["purpose"] not in ("sign_in", "mailbox"):
+        raise StateError("unknown purpose")
+    return ConsentState(claims["sub"], claims["project"], cast(Purpose, claims["purpose"]), claims["return"])
