@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes import client, config
 
 OPERATOR = "--as=system:serviceaccount:guestpost-system:operator"
 BROKER = "--as=system:serviceaccount:guestpost-system:broker"
@@ -107,6 +108,21 @@ def test_the_operator_writes_to_tenants_namespaces_and_its_own_only(policies: An
         said = policies.refused("apply", OPERATOR, "--server-side", "-f", "-", stdin=configmap(namespace))
         assert f"namespaces of tenants (gpt-…) and to its own only, not to {namespace}" in said
     assert "not to elsewhere" in policies.refused("create", OPERATOR, "namespace", "elsewhere")
+
+
+def test_the_operator_writes_to_tenants_and_their_status(policies: Any) -> None:
+    """Cluster-scoped: the fence has no namespace to look at."""
+    policies.tenant("admission-fenced")
+    patch = ("patch", "gpt", "admission-fenced", OPERATOR, "--type=merge", "-p")
+    policies.kubectl(*patch, '{"metadata": {"finalizers": ["guestpostcrm.com/erasure"]}}')
+    # kubectl reads a status before it patches it; the operator does not, and may not.
+    api = config.new_client_from_config(str(policies.plane.kubeconfig))
+    api.set_default_header("Impersonate-User", OPERATOR.removeprefix("--as="))
+    body = {"status": {"phase": "Pending"}}
+    client.CustomObjectsApi(api).patch_cluster_custom_object_status(
+        "guestpostcrm.com", "v1alpha1", "guestposttenants", "admission-fenced", body
+    )
+    policies.kubectl(*patch, '{"metadata": {"finalizers": null}}')
 
 
 def test_the_operator_may_tell_events_about_tenants(policies: Any) -> None:
