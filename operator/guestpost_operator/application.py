@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import os
 import socket
 import threading
@@ -16,7 +17,6 @@ import structlog
 
 from guestpost_operator import render, revision
 from guestpost_operator.api import names
-from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.errors import BackendError, NotFoundError
 from guestpost_operator.backends.kinds import OWNED, TENANT
@@ -61,7 +61,7 @@ class Operator:
         reporter = Reporter(cluster, instance=os.environ.get("POD_NAME") or socket.gethostname())
         surroundings = Surroundings(
             config=config,
-            hostname_owner=self._hostname_owner,
+            hostname_owner=lambda name: self._controller.hostname_owner(name),  # noqa: PLW0108  # made below
             broker_ca=functools.partial(_read, config.tenants.broker.ca_file),
             clock=time.monotonic,
         )
@@ -78,8 +78,11 @@ class Operator:
             provisioner=provisioner,
             reporter=reporter,
             inventory=self._inventory,
-            concurrency=settings.concurrency,
+            # A tenant is not writing all the time: twice as many at work keep the writers busy.
+            concurrency=settings.concurrency * 2,
             resync=settings.resync_seconds,
+            # One rule for all, whatever revision each is pinned to: they claim names from each other.
+            hostname_of=lambda tenant: render.hostname(tenant, self._revisions.current),
         )
         self._erasure = Erasure(
             controller=self._controller, eraser=Eraser(cluster, messaging), reporter=reporter, cluster=cluster
@@ -117,6 +120,10 @@ class Operator:
         for body in await self._cluster.find(TENANT):
             self._controller.saw(body)
         self._controller.start()
+        # What exists by now lives as long as the process: collecting need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         self._health.ready = True
         log.info("operator started", revision=self._revisions.current.id, rollout=self._config.rollout)
 
@@ -153,12 +160,6 @@ class Operator:
         await kopf.operator(
             registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop
         )
-
-    def _hostname_owner(self, hostname: str) -> str | None:
-        def of(tenant: Tenant) -> str:
-            return tenant.spec.hostname or render.hostname(tenant, self._revisions.current)
-
-        return self._controller.hostname_owner(of, hostname)
 
     def _problem(self) -> str:
         silence = self._watches.silence()

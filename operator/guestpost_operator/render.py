@@ -92,7 +92,7 @@ def render(tenant: Tenant, revision: Revision, credentials: Credentials, broker_
         RevisionError: when a template fails.
     """
     check(tenant, revision)
-    manifests = revision.render(context(tenant, revision, credentials, broker_ca))
+    manifests = revision.render(context(tenant, revision), values(tenant, revision, credentials, broker_ca))
     for manifest in manifests:
         stamp(manifest)
     return manifests
@@ -104,8 +104,8 @@ def namespace(tenant: Tenant, revision: Revision) -> Object:
     Raises:
         RevisionError: when the template fails or gives something else.
     """
-    context = {"tenant": {"name": tenant.name, "uid": tenant.uid, "namespace": tenant.namespace}}
-    manifests = revision.render({**context, "config": revision.config}, only=NAMESPACE_TEMPLATE)
+    own = {"tenant": {"name": tenant.name, "uid": tenant.uid, "namespace": tenant.namespace}}
+    manifests = revision.render({"config": revision.config}, own, only=NAMESPACE_TEMPLATE)
     if [each["kind"] for each in manifests] != ["Namespace"]:
         raise RevisionError(f"template {NAMESPACE_TEMPLATE} of revision {revision.id}: not one Namespace")
     stamp(manifests[0])
@@ -118,11 +118,26 @@ def stamp(manifest: Object) -> None:
     manifest["metadata"].setdefault("annotations", {})[names.ANNOTATION_APPLIED] = digest
 
 
-def context(tenant: Tenant, revision: Revision, credentials: Credentials, broker_ca: str) -> dict[str, Any]:
-    """What the templates see. Revisions outlive releases: add to this, never take away or rename."""
+def context(tenant: Tenant, revision: Revision) -> dict[str, Any]:
+    """What templates see that tenants of the same plan, region and project share.
+
+    Revisions outlive releases: add to this and to `values`, never take away or rename.
+    """
     config, spec = revision.config, tenant.spec
-    plan = config["plans"][spec.plan]
-    region = config["regions"][spec.region]
+    return {
+        "plan": config["plans"][spec.plan],
+        "region": config["regions"][spec.region],
+        "config": config,
+        "google": {"clientId": config["clientIds"][spec.google_project]},
+        "outside": outside(config["network"]["clusterCIDRs"]),
+    }
+
+
+def values(
+    tenant: Tenant, revision: Revision, credentials: Credentials, broker_ca: str
+) -> dict[str, dict[str, Any]]:
+    """What templates see that is the tenant's own: strings, which they insert or find empty."""
+    spec = tenant.spec
     both = (names.SECRET_DATABASE, names.SECRET_KEYS)
     return {
         "tenant": {
@@ -135,10 +150,6 @@ def context(tenant: Tenant, revision: Revision, credentials: Credentials, broker
             "databaseSize": database_size(tenant, revision),
             "storageClass": storage_class(tenant, revision),
         },
-        "plan": plan,
-        "region": region,
-        "config": config,
-        "google": {"clientId": config["clientIds"][spec.google_project]},
         "messaging": {
             "topic": names.topic(spec.google_project, tenant.name, tenant.uid),
             "subscription": names.subscription(spec.google_project, tenant.name, tenant.uid),
@@ -148,7 +159,6 @@ def context(tenant: Tenant, revision: Revision, credentials: Credentials, broker
             "sync": credentials.stamp(*both),
         },
         "trust": {"brokerCa": broker_ca, "webCa": credentials.web_certificate},
-        "outside": outside(config["network"]["clusterCIDRs"]),
     }
 
 

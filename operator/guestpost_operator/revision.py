@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -27,6 +28,8 @@ NAMESPACE_TEMPLATE = "namespace.yaml.j2"
 CONFIG_KEY = "config.json"
 
 Object = dict[str, Any]
+
+_MARK = re.compile("\x01([^\x02]*)\x02")
 
 
 class RevisionError(Exception):
@@ -74,17 +77,35 @@ class Revision:
             (name, environment.get_template(name)) for name in sorted(self.templates) if name.endswith(SUFFIX)
         ]
 
-    def render(self, context: Mapping[str, Any], only: str = "") -> list[Object]:
+    @cached_property
+    def _shapes(self) -> dict[str, list[Object]]:
+        return {}
+
+    def render(self, context: Mapping[str, Any], values: Mapping[str, Any], only: str = "") -> list[Object]:
         """The tenant's manifests.
 
+        Templates and YAML are worked through once for all tenants of the same shape: `values` go
+        in as placeholders and are filled in afterwards. So templates may insert values and ask
+        whether they are empty, and nothing else; a test renders both ways and compares.
+
         Args:
-            context: see `guestpost_operator.render.context`.
+            context: what tenants share, see `guestpost_operator.render.context`.
+            values: what is the tenant's own: nested maps of strings.
             only: file name of the one template to render; all by default.
 
         Raises:
             RevisionError: when a template needs what the context lacks, or its output is not
                 a list of Kubernetes objects.
         """
+        flat = dict(_flatten(values))
+        empty = sorted(path for path, value in flat.items() if not value)
+        shape = json.dumps([context, only, empty], sort_keys=True)
+        if shape not in self._shapes:
+            self._shapes[shape] = self.render_directly({**context, **_placeholders(values)}, only)
+        return [_fill(manifest, flat) for manifest in self._shapes[shape]]
+
+    def render_directly(self, context: Mapping[str, Any], only: str = "") -> list[Object]:
+        """Manifests with everything from one context, each time through templates and YAML."""
         manifests: list[Object] = []
         for name, template in self._compiled:
             if only and name != only:
@@ -172,6 +193,35 @@ def _is_object(document: Mapping[str, Any]) -> bool:
 def _json(value: Any) -> str:
     # JSON is YAML; ASCII only, since YAML forbids some of what JSON strings may hold.
     return json.dumps(value, ensure_ascii=True)
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _placeholders(values: Mapping[str, Any], prefix: str = "") -> Object:
+    """The same maps with a mark for each string that is not empty."""
+    return {
+        key: _placeholders(value, f"{prefix}{key}.")
+        if isinstance(value, Mapping)
+        else (f"\x01{prefix}{key}\x02" if value else value)
+        for key, value in values.items()
+    }
+
+
+def _fill(node: Any, values: Mapping[str, str]) -> Any:
+    """A copy of parsed YAML with the values in the place of their marks."""
+    if isinstance(node, str):
+        return _MARK.sub(lambda mark: values[mark[1]], node) if "\x01" in node else node
+    if isinstance(node, dict):
+        return {key: _fill(value, values) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_fill(item, values) for item in node]
+    return node
 
 
 class _Templates(BaseLoader):

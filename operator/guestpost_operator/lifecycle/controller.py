@@ -49,6 +49,8 @@ class Entry:
         wake: the timer of the next look, if one is set.
         lock: held by a pass and by erasure.
         written: when the status was last written (monotonic seconds).
+        erasing: it is being erased, and nothing else is done to it.
+        hostname: the one it asks for.
     """
 
     body: Object
@@ -58,6 +60,7 @@ class Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     written: float = float("-inf")
     erasing: bool = False
+    hostname: str = ""
 
 
 class Controller:
@@ -69,6 +72,7 @@ class Controller:
         inventory: what the watches know.
         concurrency: tenants at work at the same time.
         resync: seconds between looks at everything, Pub/Sub included.
+        hostname_of: the host name that a tenant asks for.
     """
 
     def __init__(
@@ -79,13 +83,16 @@ class Controller:
         inventory: Inventory,
         concurrency: int,
         resync: float,
+        hostname_of: Callable[[Tenant], str],
     ) -> None:
         self._provisioner = provisioner
         self._reporter = reporter
         self._inventory = inventory
         self._concurrency = concurrency
         self._resync = resync
+        self._hostname_of = hostname_of
         self._entries: dict[str, Entry] = {}
+        self._hostnames: dict[str, set[tuple[str, str, str]]] = {}
         self._queue: deque[str] = deque()
         self._queued: set[str] = set()
         self._ready = asyncio.Event()
@@ -98,7 +105,8 @@ class Controller:
         uid = body["metadata"]["uid"]
         entry = self._entries.get(uid)
         if entry is None:
-            self._entries[uid] = Entry(body=dict(body))
+            entry = self._entries[uid] = Entry(body=dict(body))
+            self._claim_hostname(entry)
             self.look(uid)
             return
         if _version(body) <= _version(entry.body):
@@ -108,31 +116,49 @@ class Controller:
             entry.memory.forget_checks()
         entry.body = dict(body)
         if relevant:
+            self._claim_hostname(entry)
             entry.failures = 0
             self.look(uid)
 
     def gone(self, uid: str) -> None:
         """Forget a tenant that does not exist any more."""
         entry = self._entries.pop(uid, None)
-        if entry is not None and entry.wake is not None:
-            entry.wake.cancel()
+        if entry is not None:
+            self._release_hostname(entry)
+            if entry.wake is not None:
+                entry.wake.cancel()
         self._inventory.forget_tenant(uid)
 
     def bodies(self) -> Iterable[Object]:
         """All tenants, as last read."""
         return [entry.body for entry in self._entries.values()]
 
-    def hostname_owner(self, hostname_of: Callable[[Tenant], str], hostname: str) -> str | None:
+    def hostname_owner(self, hostname: str) -> str | None:
         """Name of the tenant that asked for a host name first."""
-        claims = []
-        for entry in self._entries.values():
-            try:
-                tenant = parse(entry.body)
-            except InvalidTenantError:
-                continue
-            if hostname_of(tenant) == hostname:
-                claims.append((tenant.created, tenant.uid, tenant.name))
+        claims = self._hostnames.get(hostname)
         return min(claims)[2] if claims else None
+
+    def _claim_hostname(self, entry: Entry) -> None:
+        """Note which host name a tenant asks for now."""
+        try:
+            tenant = parse(entry.body)
+        except InvalidTenantError:
+            return
+        hostname = self._hostname_of(tenant)
+        if entry.hostname != hostname:
+            self._release_hostname(entry)
+            entry.hostname = hostname
+            self._hostnames.setdefault(hostname, set()).add((tenant.created, tenant.uid, tenant.name))
+
+    def _release_hostname(self, entry: Entry) -> None:
+        """Give a host name up; those who wait for it are looked at."""
+        uid = entry.body["metadata"]["uid"]
+        claims = self._hostnames.pop(entry.hostname, set())
+        rest = {claim for claim in claims if claim[1] != uid}
+        if rest:
+            self._hostnames[entry.hostname] = rest
+        for claim in rest:
+            self.look(claim[1])
 
     @contextlib.asynccontextmanager
     async def taken(self, body: Mapping[str, Any]) -> AsyncIterator[Entry]:

@@ -118,8 +118,6 @@ class Objects:
         if known is not None and known[0] == wanted:
             metrics.DRIFT.labels(key.kind).inc()
             log.info("drift corrected", kind=key.kind, object=key.name)
-        if not drift.contains(applied, manifest):
-            log.warning("the API server changed what was applied", kind=key.kind, object=key.name)
 
 
 def key_of(obj: Object) -> Key:

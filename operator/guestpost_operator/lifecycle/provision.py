@@ -222,10 +222,10 @@ class Provisioner:
         try:
             secrets = await self._secrets.keep(tenant, render.hostname(tenant, revision), memory)
             ca = self._around.broker_ca()
-            hashes = self._hashes(tenant, revision, secrets, ca, memory)
+            hashes, manifests = self._render(tenant, revision, secrets, ca, memory)
             failed: dict[Key, BackendError] = {}
             if not self._objects.settled(tenant, hashes, memory):
-                manifests = render.render(tenant, revision, secrets, ca)
+                manifests = manifests or render.render(tenant, revision, secrets, ca)
                 failed = await self._objects.keep(tenant, manifests, memory)
             secret_keys = (Key(SECRET.name, name) for name in SECRETS)
             failed |= await self._objects.prune(tenant, (*hashes, *secret_keys))
@@ -242,15 +242,20 @@ class Provisioner:
             steps[_part(key)] = _failed(f"{key.kind} {key.name}", why)
         return steps
 
-    def _hashes(
+    def _render(
         self, tenant: Tenant, revision: Revision, secrets: render.Credentials, ca: str, memory: Memory
-    ) -> dict[Key, str]:
-        """What each object's hash should be; rendering is skipped when nothing it reads has changed."""
-        inputs = (revision.id, tenant.spec, tenant.status.database, secrets, ca)
+    ) -> tuple[dict[Key, str], list[Object]]:
+        """What each object's hash should be, and the manifests if they had to be rendered for it.
+
+        Rendering is skipped when nothing that it reads has changed; the manifests are not kept.
+        """
+        volume = (render.database_size(tenant, revision), render.storage_class(tenant, revision))
+        inputs = (revision.id, tenant.spec, volume, secrets, ca)
+        manifests: list[Object] = []
         if memory.rendered is None or memory.rendered[0] != inputs:
             manifests = render.render(tenant, revision, secrets, ca)
             memory.rendered = (inputs, {key_of(each): applied_hash(each) for each in manifests})
-        return memory.rendered[1]
+        return memory.rendered[1], manifests
 
     async def _observe(self, tenant: Tenant, facts: Facts, revision: Revision, memory: Memory) -> Facts:
         """Add what the watches say about the workloads."""

@@ -16,9 +16,6 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
-from localkube import binaries
-from localkube.controlplane import ControlPlane
-
 from guestpost_operator.api import names
 from guestpost_operator.application import Operator
 from guestpost_operator.backends.cluster import KubernetesCluster
@@ -27,6 +24,8 @@ from guestpost_operator.backends.kinds import TENANT
 from guestpost_operator.backends.pubsub import PubSub
 from guestpost_operator.settings import Config
 from guestpost_operator.testing import AuditLog, PubSubStandin, Workloads
+from localkube import binaries
+from localkube.controlplane import ControlPlane
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -46,7 +45,10 @@ CONFIG: dict[str, Any] = {
             }
             for name, storage in (("Starter", "1Gi"), ("Growth", "2Gi"))
         },
-        "regions": {"europe-west1": {"storageClassName": "fast"}, "us-central1": {"nodeSelector": {"zone": "us"}}},
+        "regions": {
+            "europe-west1": {"storageClassName": "fast"},
+            "us-central1": {"nodeSelector": {"zone": "us"}},
+        },
         "routing": {"kind": "Ingress", "domain": "crm.test", "allowedNamespaces": ["gateway"]},
         "network": {"clusterCIDRs": ["10.96.0.0/16"], "monitoringNamespaces": ["monitoring"]},
         "supportContact": "support@example.com",
@@ -75,7 +77,9 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     with ControlPlane(folder, apiserver=audit.arguments, without=["deployment-controller"]) as control:
         kubectl = [str(control.binaries["kubectl"]), "--kubeconfig", str(control.kubeconfig)]
         subprocess.run(
-            [*kubectl, "apply", "-f", ROOT / "crds", "-f", HERE / "cluster-crd.yaml"], check=True, capture_output=True
+            [*kubectl, "apply", "-f", ROOT / "crds", "-f", HERE / "cluster-crd.yaml"],
+            check=True,
+            capture_output=True,
         )
         served = "guestposttenants,clusters"
         deadline = time.monotonic() + PATIENCE
@@ -277,7 +281,9 @@ class Tenants:
             tenant = await self.get(name)
             if tenant is None or not holds(tenant, condition, status, reason):
                 return None
-            return tenant if tenant["status"]["observedGeneration"] == tenant["metadata"]["generation"] else None
+            return (
+                tenant if tenant["status"]["observedGeneration"] == tenant["metadata"]["generation"] else None
+            )
 
         return await eventually(met, lambda: f"{condition}={status} {reason} of {name}")
 
@@ -304,7 +310,9 @@ async def tenants(admin: KubernetesCluster) -> AsyncIterator[Tenants]:
         while (tenant := await helper.get(name)) is not None:
             with contextlib.suppress(ConflictError, UnavailableError):
                 if tenant["metadata"].get("finalizers"):
-                    await helper.patch(name, metadata={"finalizers": None}, spec={"deletion": {"protected": False}})
+                    await helper.patch(
+                        name, metadata={"finalizers": None}, spec={"deletion": {"protected": False}}
+                    )
                 await helper.delete(name)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-
 from guestpost_operator.api import names
 from guestpost_operator.backends.errors import RefusedError
 from guestpost_operator.backends.kinds import (
@@ -41,7 +40,9 @@ async def owned(admin, tenant):
     found = set()
     for kind in OWNED:
         if not kind.optional or kind is CLUSTER:
-            found |= {f"{kind.name}/{each['metadata']['name']}" for each in await admin.find(kind, None, selector)}
+            found |= {
+                f"{kind.name}/{each['metadata']['name']}" for each in await admin.find(kind, None, selector)
+            }
     return found
 
 
@@ -153,7 +154,11 @@ async def test_pods_run_restricted_and_hold_no_cluster_token(start, tenants, wor
     for container in pod["containers"] + pod.get("initContainers", []):
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
     # The API server's own Pod Security admission is the judge.
-    candidate = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "labels": template["metadata"]["labels"]}}
+    candidate = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "x", "labels": template["metadata"]["labels"]},
+    }
     path = POD.path(f"gpt-{name}")
     await admin.request("POST", path, candidate | {"spec": pod}, query={"dryRun": "All"})
     root = {**pod, "securityContext": {**pod["securityContext"], "runAsNonRoot": False, "runAsUser": 0}}
