@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,43 @@ def refusal(error: client.ApiException) -> str:
     return str(json.loads(error.body)["message"])
 
 
+BOUNDS = {"minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "enum", "pattern", "format"}
+
+
+def rules(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every rule below a schema: path, keyword and, for CEL, the message."""
+    for keyword in BOUNDS & schema.keys():
+        yield path, keyword, ""
+    if schema.get("x-kubernetes-list-type") in ("map", "set"):
+        yield path, "x-kubernetes-list-type", ""
+    for each in schema.get("x-kubernetes-validations", []):
+        yield path, "rule", each["message"]
+    for name, child in schema.get("properties", {}).items():
+        below = f"{path}.{name}".lstrip(".")
+        if name in schema.get("required", []):
+            yield below, "required", ""
+        yield from rules(child, below)
+    if "items" in schema:
+        yield from rules(schema["items"], f"{path}[]")
+
+
+def uncovered(path: Path, plain: set[tuple[str, str]], sayings: list[str]) -> list[str]:
+    """Rules of a CRD that no test names.
+
+    Args:
+        path: the CRD.
+        plain: place and keyword of what is tested.
+        sayings: for CEL, parts of the messages that are tested.
+    """
+    definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return [
+        f"{place} {keyword} {message}"
+        for place, keyword, message in rules(schema)
+        if not ((place, keyword) in plain if keyword != "rule" else any(says in message for says in sayings))
+    ]
+
+
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
@@ -89,5 +126,15 @@ def tenants(api: client.ApiClient) -> Kind:
 
 
 @pytest.fixture(scope="session")
-def said() -> Any:
+def claims(api: client.ApiClient) -> Kind:
+    return Kind(api, "mailboxclaims")
+
+
+@pytest.fixture(scope="session")
+def said() -> Callable[[client.ApiException], str]:
     return refusal
+
+
+@pytest.fixture(scope="session")
+def rules_without() -> Callable[[Path, set[tuple[str, str]], list[str]], list[str]]:
+    return uncovered

@@ -15,8 +15,9 @@ from localkube import binaries
 from localkube.controlplane import ControlPlane
 
 ROOT = Path(__file__).resolve().parents[3]
-DEFINITION = yaml.safe_load((ROOT / "crds/guestposttenants.yaml").read_text(encoding="utf-8"))
-VERSION = DEFINITION["spec"]["versions"][0]
+DEFINITIONS = [
+    yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "crds").glob("*.yaml"))
+]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
 LEAST = {
@@ -45,6 +46,16 @@ def tenant(name: str, **spec: Any) -> dict[str, Any]:
         "metadata": {"name": name},
         "spec": {**LEAST, **spec},
     }
+
+
+def every_field() -> list[tuple[str, dict[str, Any]]]:
+    """Of every kind, but for what all objects have."""
+    return [
+        (f"{definition['spec']['names']['kind']}.{path}", field)
+        for definition in DEFINITIONS
+        for path, field in fields(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+        if path not in ("apiVersion", "kind", "metadata")
+    ]
 
 
 def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -121,20 +132,18 @@ def test_explain_reads_like_documentation(control_plane: ControlPlane, acme: dic
 
 
 @pytest.mark.parametrize(
-    ("path", "field"),
-    [each for each in fields(VERSION["schema"]["openAPIV3Schema"]) if each[0] != "metadata"],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ("path", "field"), every_field(), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_field_is_described_in_sentences(path: str, field: dict[str, Any]) -> None:
     assert re.match(r"[A-Z].*\.$", field.get("description", "")), path
 
 
 def test_every_list_and_string_is_bounded() -> None:
-    for path, field in fields(VERSION["schema"]["openAPIV3Schema"]):
+    for path, field in every_field():
         if field.get("type") == "array":
             assert "maxItems" in field, path
             assert field["items"].get("type") == "object" or "maxLength" in field["items"], path
-        if field.get("type") == "string" and path not in ("apiVersion", "kind"):
+        if field.get("type") == "string":
             assert field.keys() & {"maxLength", "enum", "format"}, path
 
 
