@@ -23,6 +23,20 @@ NAMESPACE = "guestpost-system"
 LEAST = ("--values", str(CHART / "ci/least-values.yaml"))
 
 
+def gateway_api() -> list[Path]:
+    """CRDs of Gateway API, from the Go module that is pinned beside this file."""
+
+    def go(*arguments: str) -> str:
+        where = Path(__file__).parent / "gateway-api"
+        done = subprocess.run(["go", *arguments], cwd=where, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    go("mod", "download", "sigs.k8s.io/gateway-api")
+    folder = go("list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
+    crds = Path(folder) / "config/crd/standard"
+    return [crds / f"gateway.networking.k8s.io_{name}.yaml" for name in ("httproutes", "backendtlspolicies")]
+
+
 class Installation:
     """A control plane, and the chart on it as release `guestpost`."""
 
@@ -145,6 +159,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     folder = tmp_path_factory.mktemp("chart")
     with ControlPlane(folder) as plane:
         installation = Installation(plane, folder)
+        for path in gateway_api():
+            installation.kubectl("apply", "--server-side", "-f", str(path))
         installation.install()
         yield installation
 

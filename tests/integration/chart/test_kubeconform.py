@@ -14,8 +14,8 @@ import yaml
 from localkube import binaries
 
 ROOT = Path(__file__).resolve().parents[3]
-# Their APIs come with other projects and are not served here.
-ELSEWHERE = "HTTPRoute,BackendTLSPolicy,PodMonitor"
+# Its API comes with the Prometheus operator and is not served here.
+ELSEWHERE = "PodMonitor"
 PREFIX = "#/definitions/"
 
 
