@@ -131,3 +131,28 @@ def test_the_api_server_takes_every_object_strictly(installed: Any, render: Any,
         "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",
         stdin=yaml.safe_dump_all(known),
     )  # fmt: skip
+
+
+@pytest.mark.promise("P8.2")
+def test_pods_are_admitted_where_pod_security_is_restricted(installed: Any, render: Any) -> None:
+    """The API server's own judgement, on each pod as its controller would make it."""
+    installed.kubectl(
+        "label",
+        "namespace",
+        "guestpost-system",
+        "pod-security.kubernetes.io/enforce=restricted",
+        "--overwrite",
+    )
+    pods = 0
+    for each in render(ROOT / "charts/guestpost-operator/ci/least-values.yaml"):
+        if each["kind"] not in ("Deployment", "Job", "Pod"):
+            continue
+        spec = each["spec"] if each["kind"] == "Pod" else each["spec"]["template"]["spec"]
+        metadata = {"generateName": "probe-", "namespace": "guestpost-system"}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        installed.kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod))
+        pods += 1
+    assert pods == 4
+    privileged = {**pod, "spec": {**spec, "hostNetwork": True}}
+    said = installed.refused("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(privileged))
+    assert 'violates PodSecurity "restricted' in said
