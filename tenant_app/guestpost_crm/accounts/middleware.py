@@ -1,0 +1,28 @@
+"""Nobody sees anything without having signed in, unless a view says that it is public."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
+
+
+def public(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Mark a view as one that needs no sign-in."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+class SignInRequired(MiddlewareMixin):
+    """Sends everybody who has not signed in to the sign-in page."""
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """Let the request through, or answer it."""
+        if request.user.is_authenticated or getattr(view, "is_public", False):
+            return None
+        return redirect_to_login(request.get_full_path())

@@ -1,0 +1,127 @@
+"""Signing in and out, and the page where every consent comes back."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login, logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from guestpost_crm.accounts.middleware import public
+from guestpost_crm.accounts.signin import SignInError, person_for, verify
+from guestpost_crm.audit.services import record
+from guestpost_crm.gmail import consent as mailboxes
+from guestpost_crm.gmail.broker import Broker, BrokerError
+
+_PENDING = "pending_consent"
+
+
+@public
+@require_http_methods(["GET", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The sign-in page; its button begins the sign-in with Google."""
+    if request.user.is_authenticated:
+        return redirect("inbox")
+    if request.method == "POST":
+        return begin(request, "sign_in", _next(request.POST.get("next", "")))
+    return render(request, "accounts/sign_in.html", {"next": _next(request.GET.get("next", ""))})
+
+
+def begin(request: HttpRequest, purpose: str, following: str, hint: str = "") -> HttpResponse:
+    """Send the browser to Google for a consent, and remember what it is for.
+
+    Args:
+        request: the browser's.
+        purpose: sign_in or mailbox.
+        following: where to go afterwards.
+        hint: an address to suggest.
+    """
+    try:
+        consent = Broker().begin(purpose, hint)
+    except BrokerError as error:
+        return _told(request, "Google can't be reached at the moment", error.description, status=503)
+    request.session[_PENDING] = {
+        "purpose": purpose,
+        "state": consent.state,
+        "verifier": consent.verifier,
+        "nonce": consent.nonce,
+        "next": following,
+    }
+    return redirect(consent.url)
+
+
+@public
+@require_GET
+def callback(request: HttpRequest) -> HttpResponse:
+    """Where the browser comes back from Google, through the broker."""
+    pending: dict[str, str] | None = request.session.pop(_PENDING, None)
+    state = request.GET.get("state", "")
+    if pending is None or not hmac.compare_digest(pending["state"].encode(), state.encode()):
+        return _told(
+            request,
+            "This sign-in was not begun here",
+            "It may have been begun in another window, or have taken too long. Please begin again.",
+        )
+    if "error" in request.GET or "code" not in request.GET:
+        messages.info(request, "You cancelled at Google. Nothing was changed.")
+        return redirect("mailboxes" if pending["purpose"] == "mailbox" else "sign-in")
+    try:
+        tokens = Broker().exchange(state, request.GET["code"], pending["verifier"])
+        claims = verify(tokens["id_token"], pending["nonce"])
+        if pending["purpose"] == "mailbox":
+            return _connected(request, claims, tokens)
+        return _signed_in(request, claims, pending["next"])
+    except BrokerError as error:
+        heading = _HEADINGS.get(error.error, "Google did not confirm this")
+        return _told(request, heading, error.description, status=503 if error.temporary else 400)
+    except SignInError as error:
+        return _told(request, "You can't sign in here", str(error), status=403)
+
+
+_HEADINGS = {
+    "scope_missing": "Not everything was allowed",
+    "mailbox_taken": "This mailbox is connected elsewhere",
+}
+
+
+def _signed_in(request: HttpRequest, claims: dict[str, Any], following: str) -> HttpResponse:
+    person = person_for(claims)
+    # login() gives the session a new key, so that one planted before is worth nothing.
+    login(request, person, backend="django.contrib.auth.backends.ModelBackend")
+    record(person, "person.signed-in", f"person:{person.pk}")
+    return redirect(following or "inbox")
+
+
+def _connected(request: HttpRequest, claims: dict[str, Any], tokens: dict[str, Any]) -> HttpResponse:
+    if not request.user.is_authenticated or not request.user.may_manage:
+        return _told(
+            request, "You can't connect a mailbox", "Ask the owner or a manager to do it.", status=403
+        )
+    mailboxes.connect(request.user, claims, tokens["sealed_refresh_token"])
+    messages.success(request, "The mailbox is connected. Its mail is being fetched, the newest first.")
+    return redirect("mailboxes")
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session."""
+    logout(request)
+    return redirect("sign-in")
+
+
+def _told(request: HttpRequest, heading: str, text: str, status: int = 400) -> HttpResponse:
+    context = {"heading": heading, "text": text}
+    return render(request, "web/told.html", context, status=status)
+
+
+def _next(address: str) -> str:
+    """An address of this CRM to go to afterwards, or none."""
+    host = settings.ENVIRONMENT.host
+    safe = url_has_allowed_host_and_scheme(address, {host}, require_https=settings.ENVIRONMENT.secure)
+    return address if safe and address.startswith("/") and not address.startswith("/oauth/") else ""

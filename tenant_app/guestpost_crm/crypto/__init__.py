@@ -1,0 +1,1 @@
+"""Encryption under the tenant's own key."""

@@ -1,0 +1,1 @@
+"""Gmail: consent, watch, sync, and sending."""

@@ -1,0 +1,1 @@
+"""Mail as people see it: threads, messages, attachments."""

@@ -1,0 +1,34 @@
+"""Every address of the CRM."""
+
+from django.urls import path
+
+from guestpost_crm.accounts import views as accounts
+from guestpost_crm.audit import views as audit
+from guestpost_crm.gmail import views as gmail
+from guestpost_crm.inbox import views as inbox
+from guestpost_crm.web import views as web
+
+urlpatterns = [
+    path("", inbox.inbox, name="inbox"),
+    path("new-mail", inbox.new_mail, name="new-mail"),
+    path("threads/<int:key>", inbox.thread, name="thread"),
+    path("threads/<int:key>/reply", inbox.reply, name="reply"),
+    path("messages/<int:key>/body", inbox.body, name="message-body"),
+    path("messages/<int:key>/raw", inbox.raw, name="message-raw"),
+    path("messages/<int:key>/parts/<int:index>", inbox.part, name="message-part"),
+    path("outbox/<uuid:key>", inbox.decide, name="outbox-decide"),
+    path("mailboxes", gmail.mailboxes, name="mailboxes"),
+    path("mailboxes/connect", gmail.connect, name="mailbox-connect"),
+    path("mailboxes/<int:key>/disconnect", gmail.disconnect, name="mailbox-disconnect"),
+    path("audit", audit.log, name="audit"),
+    path("sign-in", accounts.sign_in, name="sign-in"),
+    path("sign-out", accounts.sign_out, name="sign-out"),
+    path("oauth/callback", accounts.callback, name="oauth-callback"),
+    path("about", web.about, name="about"),
+    path("privacy", web.privacy, name="privacy"),
+]
+
+handler400 = "guestpost_crm.web.views.bad_request"
+handler403 = "guestpost_crm.web.views.forbidden"
+handler404 = "guestpost_crm.web.views.not_found"
+handler500 = "guestpost_crm.web.views.failed"

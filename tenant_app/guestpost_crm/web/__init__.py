@@ -1,0 +1,1 @@
+"""What every page shares: layout, security headers, probes, error pages."""

@@ -1,0 +1,12 @@
+"""What every page knows of the installation."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def installation(request: HttpRequest) -> dict[str, str]:
+    """The tenant's name and whom to ask for help."""
+    environment = settings.ENVIRONMENT
+    return {"tenant_name": environment.tenant_name, "support_contact": environment.support_contact}
