@@ -101,28 +101,38 @@ class Installation:
     def secret(self, name: str) -> dict[str, str]:
         return dict(self.core.read_namespaced_secret(name, NAMESPACE).data)
 
-    def run_pod(self, pod: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the operator's command of a pod here, with the rights of the pod's service account."""
-        account = pod["spec"]["serviceAccountName"]
-        request = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
-        token = self.core.create_namespaced_service_account_token(account, NAMESPACE, request).status.token
-        kubeconfig = yaml.safe_load(self.plane.kubeconfig.read_text(encoding="utf-8"))
-        kubeconfig["users"][0]["user"] = {"token": token}
+    def token(self, account: str, namespace: str = NAMESPACE, audience: str = "") -> str:
+        """A token of a service account, as the kubelet would mount it."""
+        spec = client.V1TokenRequestSpec(audiences=[audience] if audience else [])
+        request = client.AuthenticationV1TokenRequest(spec=spec)
+        made = self.core.create_namespaced_service_account_token(account, namespace, request)
+        return str(made.status.token)
+
+    def kubeconfig_of(self, account: str) -> Path:
+        """A kubeconfig with the rights of one of the release's service accounts."""
+        content = yaml.safe_load(self.plane.kubeconfig.read_text(encoding="utf-8"))
+        content["users"][0]["user"] = {"token": self.token(account)}
         path = self.folder / f"{account}.kubeconfig"
-        path.write_text(json.dumps(kubeconfig), encoding="utf-8")
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    def command(self, pod: dict[str, Any], **environment: str) -> dict[str, Any]:
+        """How to run the operator's command of a pod here, with the rights of the pod's service account."""
         (container,) = pod["spec"]["containers"]
-        return subprocess.run(
-            [sys.executable, "-m", "guestpost_operator", *container["args"]],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env={
+        return {
+            "args": [sys.executable, "-m", "guestpost_operator", *container["args"]],
+            "env": {
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT / "operator"),
-                "KUBECONFIG": str(path),
+                "KUBECONFIG": str(self.kubeconfig_of(pod["spec"]["serviceAccountName"])),
                 **environment,
             },
+        }
+
+    def run_pod(self, pod: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a pod's command to its end."""
+        return subprocess.run(
+            **self.command(pod, **environment), capture_output=True, text=True, check=False, timeout=60
         )
 
     def play_hook(self, component: str) -> threading.Thread:
