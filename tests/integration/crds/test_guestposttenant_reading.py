@@ -54,7 +54,7 @@ def every_field() -> list[tuple[str, dict[str, Any]]]:
         (f"{definition['spec']['names']['kind']}.{path}", field)
         for definition in DEFINITIONS
         for path, field in fields(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
-        if path not in ("apiVersion", "kind", "metadata")
+        if path.partition(".")[0] not in ("apiVersion", "kind", "metadata")
     ]
 
 

@@ -84,7 +84,7 @@ SUSPENDED = {"spec.state": "Suspended"}
 PINNED = {"spec.release.channel": "Pinned"}
 
 SPEC = [
-    Row("metadata.name", "rule", "a" * 50, "a" * 51, "at most 50 characters"),
+    Row("metadata.name", "rule", "a" * 50, "a" * 51, "metadata.name must be at most 50 characters"),
     Row("metadata.name", "rule", "3-acme-media", "acme.media", "must be a DNS label"),
     Row("metadata.name", "rule", "xn-acme", "xn--acme", "must not begin with xn--"),
     Row("metadata.name", "rule", "broker-crm", "broker", "is reserved"),
