@@ -77,9 +77,7 @@ def test_the_operator_provisions_and_erases_with_its_rights(installed: Any) -> N
     kinds = (
         "resourcequota,limitrange,networkpolicy,serviceaccount,secret,configmap,deployment,service,ingress"
     )
-    made = installed.kubectl(
-        "get", f"{kinds},clusters.postgresql.cnpg.io", "-n", "gpt-rights", "-o", "name"
-    )
+    made = installed.kubectl("get", f"{kinds},clusters.postgresql.cnpg.io", "-n", "gpt-rights", "-o", "name")
     for name in (
         "deployment.apps/web",
         "deployment.apps/sync",

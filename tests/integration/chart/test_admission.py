@@ -43,7 +43,7 @@ def test_policies_are_well_typed(installed: Any) -> None:
             break
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert len(items) == 4
+    assert len(items) == 5
     for each in items:
         assert "expressionWarnings" not in each["status"].get("typeChecking", {}), each["metadata"]["name"]
 
@@ -69,6 +69,16 @@ def test_a_tenant_that_is_not_protected_is_deleted(policies: Any) -> None:
 def test_deleting_all_tenants_at_once_spares_the_protected(policies: Any) -> None:
     said = policies.refused("delete", "gpt", "--all", "--dry-run=server")
     assert "tenant probe is protected" in said
+
+
+@pytest.mark.promise("P1.1")
+def test_the_brokers_host_name_is_not_for_tenants(policies: Any) -> None:
+    """Who comes back from Google must meet the broker and nobody else."""
+    with pytest.raises(client.ApiException) as refused:
+        policies.tenant("admission-host", hostname="broker.crm.example.com")
+    said = json.loads(refused.value.body)["message"]
+    assert "the host name broker.crm.example.com is the consent broker's" in said
+    policies.tenant("admission-host", hostname="brokers.crm.example.com")
 
 
 @pytest.mark.promise("P5.1")

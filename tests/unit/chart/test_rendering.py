@@ -301,6 +301,16 @@ def test_no_budget_for_a_single_broker(rendered: Any) -> None:
     assert ("PodDisruptionBudget", "broker") not in rendered("least", {"broker.replicas": "1"})
 
 
+def test_no_tenant_gets_the_brokers_host_name_by_its_own_name(rendered: Any) -> None:
+    """The broker may live anywhere, below the tenants' domain too."""
+    policy = rendered("least", {"broker.host": '"consent.crm.example.com"'})[
+        "ValidatingAdmissionPolicy", "guestpost-hostnames"
+    ]
+    (rule,) = policy["spec"]["validations"]
+    assert "object.metadata.name + '.crm.example.com'" in rule["expression"]
+    assert "!= 'consent.crm.example.com'" in rule["expression"]
+
+
 def test_admission_policies_and_network_policies_can_be_left_out(rendered: Any) -> None:
     objects = rendered("least", {"admissionPolicies": "false", "networkPolicies": "false"})
     assert not {kind for kind, _ in objects} & {"ValidatingAdmissionPolicy", "NetworkPolicy"}
