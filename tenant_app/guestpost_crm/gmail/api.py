@@ -8,11 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import IO, Any
 
 import httplib2
@@ -20,7 +22,8 @@ from django.conf import settings
 from google.auth.exceptions import RefreshError, TransportError
 from google.oauth2.credentials import Credentials
 from google_auth_httplib2 import AuthorizedHttp
-from googleapiclient.discovery import build
+from googleapiclient.discovery import build_from_document
+from googleapiclient.discovery_cache import get_static_doc
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaIoBaseUpload
 
@@ -199,20 +202,24 @@ class Gmail:
             # 308 is an answer of resumable uploads, no redirection.
             http.redirect_codes = set(http.redirect_codes) - {308}
             authorized = AuthorizedHttp(Credentials(access.value), http=http, max_refresh_attempts=0)
-            self._service = build(
-                "gmail",
-                "v1",
-                http=authorized,
-                client_options={"api_endpoint": settings.ENVIRONMENT.gmail_api_endpoint},
-                static_discovery=True,
-                cache_discovery=False,
-            )
+            self._service = build_from_document(_description(), http=authorized)
             self._expires = time.monotonic() + max(30, access.expires_in - 120)
         return self._service.users()
 
     def forget_access(self) -> None:
         """Ask for a new access token at the next call."""
         self._service = None
+
+
+@lru_cache(maxsize=1)
+def _description() -> dict[str, Any]:
+    """Gmail's discovery document with our endpoint in it.
+
+    The option `api_endpoint` would leave uploads and batches with Google's own address.
+    """
+    document: dict[str, Any] = json.loads(get_static_doc("gmail", "v1"))
+    root = settings.ENVIRONMENT.gmail_api_endpoint.rstrip("/") + "/"
+    return {**document, "rootUrl": root, "baseUrl": root, "mtlsRootUrl": root}
 
 
 def _date(answer: dict[str, Any]) -> dt.datetime:
