@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Name of the local cluster that a target works with; CLUSTER=current takes the kubeconfig's instead.
+# Name of the local cluster that a target works with; several stand side by side.
 CLUSTER ?= demo
 PORT ?= 8080
 # Extra arguments for pytest, such as ARGS='-k drift -x'.
@@ -17,7 +17,7 @@ PYTEST := $(BIN)/pytest
 ##@ Use it
 .PHONY: demo
 demo: setup ## A cluster, the operator by Helm, a tenant, mail flowing: prints the address to open
-	$(BIN)/python dev/demo/demo.py up --cluster $(CLUSTER) --port $(PORT)
+	$(BIN)/python -m guestpost_demo up --cluster $(CLUSTER) --port $(PORT)
 
 .PHONY: demo-down
 demo-down: ## Remove the demo and its cluster
@@ -88,9 +88,10 @@ bench: ## One benchmark, as JSON lines: make bench NAME=provision|ready|notify
 promises: ## What customers are promised, the tests that prove it, and their results
 	$(PYTEST) -q --promises tests $(ARGS)
 
-.PHONY: api-docs
-api-docs: ## Write docs/api.md from the CRDs
+.PHONY: docs
+docs: ## Write what is generated: docs/api.md from the CRDs, the chart's table of values
 	$(BIN)/python dev/api_docs.py
+	$(BIN)/python dev/chart_docs.py
 
 .PHONY: help
 help: ## This list

@@ -132,6 +132,7 @@ conf_dir = "{self.config}/cni"
                 "evictionHard": eviction,
                 "imageGCHighThresholdPercent": 100,
                 "maxPods": 500,
+                "podLogsDir": str(self.folder / "pod-logs"),
                 "podPidsLimit": 2048,
                 "registerWithTaints": [],
                 "resolvConf": str(self._write("resolv.conf", f"nameserver {ADDRESS}\n")),

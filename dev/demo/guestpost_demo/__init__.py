@@ -1,0 +1,1 @@
+"""The demo: a tenant on a real cluster, with mail arriving and a person at work."""
