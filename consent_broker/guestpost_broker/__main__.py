@@ -38,9 +38,9 @@ def _log_as_json() -> None:
 
 async def _serve(config: Config) -> None:
     if os.environ.get("KUBECONFIG"):
-        await kubeconfig.load_kube_config()  # type: ignore[no-untyped-call]
+        await kubeconfig.load_kube_config()
     else:
-        kubeconfig.load_incluster_config()  # type: ignore[no-untyped-call]
+        kubeconfig.load_incluster_config()
     async with client.ApiClient() as api, httpx.AsyncClient(follow_redirects=False) as http:
         kubernetes = ApiKubernetes(api)
         broker = Broker(config, HttpGoogle(config, http), kubernetes)

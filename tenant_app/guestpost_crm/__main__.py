@@ -10,13 +10,13 @@ import time
 
 def _migrate() -> int:
     """Wait for the database and bring its tables up to date; several at once take turns."""
-    from django.conf import settings
     from django.core.management import call_command
     from django.db import OperationalError, connection
 
+    from guestpost_crm.environment import current
     from guestpost_crm.gmail import locks
 
-    deadline = time.monotonic() + settings.ENVIRONMENT.database_wait_seconds
+    deadline = time.monotonic() + current().database_wait_seconds
     while True:
         try:
             with connection.cursor() as cursor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -82,6 +83,12 @@ def load(environment: Mapping[str, str] = os.environ) -> Environment:
     if urlsplit(found.public_url).scheme not in ("http", "https") or not found.host:
         raise SettingError("PUBLIC_URL must be an address such as https://acme.example.com")
     return found
+
+
+@lru_cache(maxsize=1)
+def current() -> Environment:
+    """The process's settings, read once (SettingError)."""
+    return load()
 
 
 def secret(path: str, name: str) -> bytes:

@@ -8,7 +8,7 @@ import structlog
 
 from guestpost_crm import environment
 
-ENVIRONMENT = environment.load()
+ENVIRONMENT = environment.current()
 _PACKAGE = Path(__file__).resolve().parent
 
 SECRET_KEY = environment.secret(ENVIRONMENT.django_secret_key_file, "DJANGO_SECRET_KEY_FILE").decode()

@@ -6,14 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
+
+from guestpost_crm.accounts.models import Person
 
 
 def public(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Mark a view as one that needs no sign-in."""
     view.is_public = True  # type: ignore[attr-defined]
     return view
+
+
+def signed_in(request: HttpRequest) -> Person:
+    """The person who asks (PermissionDenied when nobody has signed in)."""
+    if not isinstance(request.user, Person):
+        raise PermissionDenied
+    return request.user
 
 
 class SignInRequired(MiddlewareMixin):

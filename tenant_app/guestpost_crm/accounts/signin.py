@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
@@ -16,6 +15,7 @@ from google.oauth2 import id_token
 
 from guestpost_crm.accounts.models import Person, Role
 from guestpost_crm.audit.services import record
+from guestpost_crm.environment import current
 
 _certificates = Request()
 
@@ -30,7 +30,7 @@ def verify(token: str, nonce: str) -> dict[str, Any]:
     Raises:
         SignInError: something about it is wrong.
     """
-    environment = settings.ENVIRONMENT
+    environment = current()
     try:
         claims: dict[str, Any] = dict(
             id_token.verify_token(
@@ -66,7 +66,7 @@ def person_for(claims: dict[str, Any]) -> Person:
         _keep_profile(known, claims)
         return known
     address = str(claims.get("email", "")).lower()
-    is_owner = address == settings.ENVIRONMENT.owner_email.lower() and claims.get("email_verified") is True
+    is_owner = address == current().owner_email.lower() and claims.get("email_verified") is True
     if not is_owner or Person.objects.filter(role=Role.OWNER).exists():
         raise SignInError(
             "This Google account is no member of this CRM. Ask its owner for an invitation, or sign in with "

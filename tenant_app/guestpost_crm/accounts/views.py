@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
@@ -14,8 +13,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from guestpost_crm.accounts.middleware import public
+from guestpost_crm.accounts.models import Person
 from guestpost_crm.accounts.signin import SignInError, person_for, verify
 from guestpost_crm.audit.services import record
+from guestpost_crm.environment import current
 from guestpost_crm.gmail import consent as mailboxes
 from guestpost_crm.gmail.broker import Broker, BrokerError
 
@@ -99,11 +100,12 @@ def _signed_in(request: HttpRequest, claims: dict[str, Any], following: str) -> 
 
 
 def _connected(request: HttpRequest, claims: dict[str, Any], tokens: dict[str, Any]) -> HttpResponse:
-    if not request.user.is_authenticated or not request.user.may_manage:
+    person = request.user
+    if not isinstance(person, Person) or not person.may_manage:
         return _told(
             request, "You can't connect a mailbox", "Ask the owner or a manager to do it.", status=403
         )
-    mailboxes.connect(request.user, claims, tokens["sealed_refresh_token"])
+    mailboxes.connect(person, claims, tokens["sealed_refresh_token"])
     messages.success(request, "The mailbox is connected. Its mail is being fetched, the newest first.")
     return redirect("mailboxes")
 
@@ -122,6 +124,6 @@ def _told(request: HttpRequest, heading: str, text: str, status: int = 400) -> H
 
 def _next(address: str) -> str:
     """An address of this CRM to go to afterwards, or none."""
-    host = settings.ENVIRONMENT.host
-    safe = url_has_allowed_host_and_scheme(address, {host}, require_https=settings.ENVIRONMENT.secure)
+    host = current().host
+    safe = url_has_allowed_host_and_scheme(address, {host}, require_https=current().secure)
     return address if safe and address.startswith("/") and not address.startswith("/oauth/") else ""

@@ -26,7 +26,7 @@ class AuditEvent(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Append; a change is refused."""
-        if self.pk is not None:
+        if not self._state.adding:
             raise TypeError("audit events are never changed")
         super().save(*args, **kwargs)
 

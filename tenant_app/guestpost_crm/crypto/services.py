@@ -14,10 +14,9 @@ from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.conf import settings
 
 from guestpost_crm.crypto.models import DataKey
-from guestpost_crm.environment import SettingError, secret
+from guestpost_crm.environment import SettingError, current, secret
 
 _HEADER = struct.Struct(">BQ")
 _VERSION = 1
@@ -35,7 +34,7 @@ def tenant_key() -> bytes:
         SettingError: it is not such a key.
     """
     try:
-        key = base64.b64decode(secret(settings.ENVIRONMENT.tenant_key_file, "TENANT_KEY_FILE"), validate=True)
+        key = base64.b64decode(secret(current().tenant_key_file, "TENANT_KEY_FILE"), validate=True)
     except binascii.Error:
         key = b""
     if len(key) != 32:

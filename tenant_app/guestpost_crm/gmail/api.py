@@ -18,7 +18,6 @@ from functools import lru_cache
 from typing import IO, Any
 
 import httplib2
-from django.conf import settings
 from google.auth.exceptions import RefreshError, TransportError
 from google.oauth2.credentials import Credentials
 from google_auth_httplib2 import AuthorizedHttp
@@ -27,6 +26,7 @@ from googleapiclient.discovery_cache import get_static_doc
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaIoBaseUpload
 
+from guestpost_crm.environment import current
 from guestpost_crm.gmail.broker import Broker, BrokerError
 from guestpost_crm.gmail.quota import UNITS, Bucket
 
@@ -218,7 +218,7 @@ def _description() -> dict[str, Any]:
     The option `api_endpoint` would leave uploads and batches with Google's own address.
     """
     document: dict[str, Any] = json.loads(get_static_doc("gmail", "v1"))
-    root = settings.ENVIRONMENT.gmail_api_endpoint.rstrip("/") + "/"
+    root = current().gmail_api_endpoint.rstrip("/") + "/"
     return {**document, "rootUrl": root, "baseUrl": root, "mtlsRootUrl": root}
 
 

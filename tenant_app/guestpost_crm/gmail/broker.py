@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from django.conf import settings
+
+from guestpost_crm.environment import current
 
 TIMEOUT = (5, 20)
 
@@ -80,7 +81,7 @@ class Broker:
         self._post("/v1/tokens/revoke", {"sealed_refresh_token": sealed})
 
     def _post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
-        environment = settings.ENVIRONMENT
+        environment = current()
         token = Path(environment.broker_token_file).read_text(encoding="utf-8").strip()
         try:
             answer = requests.post(

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from django.db.models import F
 
+from guestpost_crm.environment import current
 from guestpost_crm.gmail import metrics
 from guestpost_crm.gmail.models import Mailbox, MailboxState
 
@@ -73,7 +73,7 @@ class Listener(threading.Thread):
             try:
                 subscriber = pubsub_v1.SubscriberClient()
                 flow = pubsub_v1.types.FlowControl(max_messages=100)
-                subscription = settings.ENVIRONMENT.pubsub_subscription
+                subscription = current().pubsub_subscription
                 with subscriber:
                     self._pull = subscriber.subscribe(
                         subscription, callback=self._received, flow_control=flow

@@ -13,13 +13,13 @@ import uuid
 from collections.abc import Iterable
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.audit.services import record
+from guestpost_crm.environment import current
 from guestpost_crm.gmail import compose
 from guestpost_crm.gmail.api import (
     ConsentGoneError,
@@ -187,7 +187,7 @@ def _look(message: OutboxMessage, gmail: Gmail) -> None:
         _sent(message, found)
         return
     settled = (message.attempted_at or message.created_at) + dt.timedelta(
-        seconds=settings.ENVIRONMENT.outbox_settle_seconds
+        seconds=current().outbox_settle_seconds
     )
     if timezone.now() < settled:
         message.not_before = settled

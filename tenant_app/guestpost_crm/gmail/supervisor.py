@@ -8,9 +8,9 @@ import time
 from types import FrameType
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, connections
 
+from guestpost_crm.environment import current
 from guestpost_crm.gmail.models import Mailbox, MailboxState, OutboxMessage, OutboxState
 from guestpost_crm.gmail.notifications import Listener
 from guestpost_crm.gmail.signals import CHANNEL
@@ -34,7 +34,7 @@ class Supervisor:
         """Work until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        serve_probes(settings.ENVIRONMENT.metrics_port, self.healthy)
+        serve_probes(current().metrics_port, self.healthy)
         self._listener.start()
         while not self._ended.is_set():
             try:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from guestpost_crm.accounts.middleware import signed_in
 from guestpost_crm.accounts.views import begin
 from guestpost_crm.gmail import consent
 from guestpost_crm.gmail.broker import BrokerError
@@ -45,7 +46,7 @@ def mailboxes(request: HttpRequest) -> HttpResponse:
 @require_POST
 def connect(request: HttpRequest) -> HttpResponse:
     """Begin the consent for a mailbox; only this asks Google for access to mail."""
-    if not request.user.may_manage:
+    if not signed_in(request).may_manage:
         raise PermissionDenied
     return begin(request, "mailbox", "", request.POST.get("address", "")[:320])
 
@@ -53,11 +54,11 @@ def connect(request: HttpRequest) -> HttpResponse:
 @require_POST
 def disconnect(request: HttpRequest, key: int) -> HttpResponse:
     """End the access to a mailbox."""
-    if not request.user.may_manage:
+    if not signed_in(request).may_manage:
         raise PermissionDenied
     mailbox = get_object_or_404(Mailbox, pk=key)
     try:
-        consent.disconnect(mailbox, request.user)
+        consent.disconnect(mailbox, signed_in(request))
     except BrokerError as error:
         messages.error(request, f"The mailbox is still connected: {error.description}")
     else:

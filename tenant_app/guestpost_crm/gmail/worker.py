@@ -7,10 +7,10 @@ import threading
 import time
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
+from guestpost_crm.environment import current
 from guestpost_crm.gmail import locks, metrics, outbox
 from guestpost_crm.gmail.api import ConsentGoneError, Gmail, GmailError, RateLimitedError
 from guestpost_crm.gmail.broker import BrokerError
@@ -39,7 +39,7 @@ class Worker(threading.Thread):
         self._id = mailbox
         self._wake = threading.Event()
         self._ended = threading.Event()
-        self._bucket = Bucket(settings.ENVIRONMENT.gmail_quota_units_per_minute)
+        self._bucket = Bucket(current().gmail_quota_units_per_minute)
         self._interval = FIRST_LOOK
         self._next_look = 0.0
         self._failures = 0
@@ -122,7 +122,7 @@ class Worker(threading.Thread):
     def _looked(self, *, changed: bool) -> None:
         """Look again soon after a change, then less and less often, then as in quiet times."""
         self._interval = FIRST_LOOK if changed else min(self._interval * 1.6, LAST_LOOK * 2)
-        quiet = settings.ENVIRONMENT.quiet_poll_seconds
+        quiet = current().quiet_poll_seconds
         wait = self._interval if self._interval <= LAST_LOOK else quiet
         self._next_look = time.monotonic() + min(wait, quiet)
 
@@ -153,7 +153,7 @@ class Worker(threading.Thread):
         expires = mailbox.watch_expires_at
         if expires is not None and expires - now > dt.timedelta(days=7) - RENEW:
             return
-        answer = gmail.watch(settings.ENVIRONMENT.pubsub_topic)
+        answer = gmail.watch(current().pubsub_topic)
         mailbox.watch_expires_at = dt.datetime.fromtimestamp(int(answer["expiration"]) / 1000, dt.UTC)
         mailbox.save(update_fields=["watch_expires_at"])
         log.info("watch renewed", mailbox=self._id)

@@ -31,7 +31,7 @@ class FilesField(forms.FileField):
 class AddressesField(forms.CharField):
     """Addresses separated by commas."""
 
-    def clean(self, value: Any) -> list[str]:  # type: ignore[override]
+    def clean(self, value: Any) -> list[str]:
         """The addresses, each checked."""
         try:
             found = recipients(super().clean(value))

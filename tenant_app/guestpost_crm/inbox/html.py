@@ -13,7 +13,8 @@ import nh3
 
 POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'; "
+    "base-uri 'none'; form-action 'none'"
 )
 _TAGS = (nh3.ALLOWED_TAGS | {"font", "center", "u", "s", "big", "tt"}) - {
     "article",
@@ -29,8 +30,8 @@ _STYLES = {
     "max-width", "min-width", "padding", "padding-bottom", "padding-left", "padding-right", "padding-top",
     "text-align", "text-decoration", "text-transform", "vertical-align", "white-space", "width", "word-break",
 }  # fmt: skip
-_LAYOUT = {"align", "bgcolor", "border", "cellpadding", "cellspacing", "color", "dir", "face", "height", "size",
-           "style", "title", "valign", "width", "lang"}  # fmt: skip
+_LAYOUT = {"align", "bgcolor", "border", "cellpadding", "cellspacing", "color", "dir", "face", "height",
+           "size", "style", "title", "valign", "width", "lang"}  # fmt: skip
 _ATTRIBUTES = {
     **{tag: set(_LAYOUT) for tag in _TAGS},
     "a": {"href", "title", "style", "dir"},

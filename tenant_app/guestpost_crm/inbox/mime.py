@@ -185,7 +185,7 @@ def _parameter(headers: Headers, name: str, header: str = "content-type") -> str
 
 
 def text(value: object) -> str:
-    """A header's value as readable text on one line: encoded words decoded, 8-bit bytes as UTF-8 or Latin-1."""
+    """A header's value as text on one line: encoded words decoded, 8-bit bytes as UTF-8 or Latin-1."""
     raw = str(value) if value is not None else ""
     try:
         pieces = decode_header(raw)

@@ -13,7 +13,6 @@ class Blob(models.Model):
     """A sequence of bytes, stored encrypted in chunks. `size` in bytes."""
 
     size = models.BigIntegerField(default=0)
-    chunks: models.Manager[BlobChunk]
 
     class Meta:
         db_table = "blob"
@@ -52,7 +51,6 @@ class Thread(models.Model):
     in_inbox = models.BooleanField(default=False)
     has_attachments = models.BooleanField(default=False)
     last_from_us = models.BooleanField(default=False)
-    messages: models.Manager[Message]
 
     class Meta:
         db_table = "thread"
@@ -97,7 +95,6 @@ class Message(models.Model):
     raw = models.OneToOneField(Blob, on_delete=models.PROTECT, related_name="message")
     listed_in = models.PositiveIntegerField(default=0)
     stored_at = models.DateTimeField(auto_now_add=True)
-    parts: models.Manager[Part]
 
     class Meta:
         db_table = "message"

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_POST
 
+from guestpost_crm.accounts.middleware import signed_in
 from guestpost_crm.gmail import compose, outbox
 from guestpost_crm.gmail.models import Mailbox, MailboxState, OutboxMessage, OutboxState
 from guestpost_crm.inbox import bodies, html, listing, storage
@@ -108,7 +109,8 @@ def _reply_form(request: HttpRequest, shown: list[dict[str, Any]]) -> ReplyForm:
 def reply(request: HttpRequest, key: int) -> HttpResponse:
     """Queue a reply; what was typed stays when something is wrong with it."""
     found = get_object_or_404(Thread.objects.select_related("mailbox"), pk=key)
-    if not request.user.may_write:
+    person = signed_in(request)
+    if not person.may_write:
         raise PermissionDenied
     form = ReplyForm(request.POST, request.FILES)
     if not form.is_valid():
@@ -122,7 +124,7 @@ def reply(request: HttpRequest, key: int) -> HttpResponse:
     outbox.queue_reply(
         form_key=form.cleaned_data["form_key"],
         answers=answers,
-        author=request.user,
+        author=person,
         to=form.cleaned_data["to"],
         cc=form.cleaned_data["cc"],
         body=form.cleaned_data["body"],
@@ -137,7 +139,7 @@ def decide(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """Send a message again whose fate is not known, or give it up: a person's word."""
     message = get_object_or_404(OutboxMessage, pk=key)
     try:
-        outbox.decide(message, request.user, send_again=request.POST.get("decision") == "send")
+        outbox.decide(message, signed_in(request), send_again=request.POST.get("decision") == "send")
     except outbox.MayNotSendError as error:
         messages.error(request, str(error))
     return redirect("thread", key=message.thread_id) if message.thread_id else redirect("inbox")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpRequest
+
+from guestpost_crm.environment import current
 
 
 def installation(request: HttpRequest) -> dict[str, str]:
     """The tenant's name and whom to ask for help."""
-    environment = settings.ENVIRONMENT
+    environment = current()
     return {"tenant_name": environment.tenant_name, "support_contact": environment.support_contact}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from gunicorn.app.base import BaseApplication
 
+from guestpost_crm.environment import current
 from guestpost_crm.web.probes import serve_probes
 
 
-class _Application(BaseApplication):
+class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn is not typed
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
         super().__init__()
@@ -27,7 +27,7 @@ class _Application(BaseApplication):
 
 def serve() -> None:
     """Serve until stopped."""
-    environment = settings.ENVIRONMENT
+    environment = current()
     _Application(
         {
             "bind": f"0.0.0.0:{environment.port}",
