@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from guestpost_crm.gmail.api import Gmail, NotFoundError, RefusedError, UnavailableError
+from guestpost_crm.gmail.api import Gmail, GmailError, NotFoundError, RefusedError, UnavailableError
 from guestpost_crm.gmail.models import FetchItem, Label, Mailbox
 from guestpost_crm.inbox import services as inbox
 from guestpost_crm.inbox.models import Message
@@ -202,6 +202,9 @@ class MailboxSync:
             self._postpone(item, error.reason or str(error.status))
         except UnavailableError:
             self._postpone(item, "unavailable")
+            raise
+        except (GmailError, OperationalError):
+            # Of the mailbox or the database as a whole: the message stays queued as it is.
             raise
         except Exception as error:
             log.error("a message could not be stored", mailbox=self.mailbox.pk, problem=type(error).__name__)

@@ -1,0 +1,220 @@
+"""The CRM on a real PostgreSQL, with Google's stand-in and the real broker: everything on 127.0.0.1."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.iam.v1 import policy_pb2
+from google_standin.testing import GoogleStandin
+
+OWNER = "anna@acme.example"
+PUSH = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
+TOPIC = "projects/guestpost-dev/topics/acme"
+SUBSCRIPTION = "projects/guestpost-dev/subscriptions/acme"
+CLIENT_ID = "guestpost-dev.apps.googleusercontent.com"
+
+
+def _programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not found:
+        pytest.skip("PostgreSQL's server is not installed: run dev/bootstrap")
+    return found[-1].parent
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A throw-away server that listens on a socket only; gives the address of a fresh database."""
+    programs = _programs()
+    folder = Path(tmp_path_factory.mktemp("pg", numbered=True))
+    # PostgreSQL refuses to run as root; a short path, for sockets have short names.
+    home = Path(tempfile.mkdtemp(prefix="gp-pg-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        shutil.chown(home, "postgres", "postgres")
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
+    data = home / "data"
+    initdb = [programs / "initdb", "-D", data, "-U", "crm", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    subprocess.run([*as_user, *map(str, initdb), "--no-sync"], check=True, capture_output=True)
+    options = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    control = [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-w"]
+    log = home / "log"
+    start = [*control, "-l", str(log), "-o", f"{options} -k {home}", "start"]
+    subprocess.run(start, check=True, capture_output=True)
+    try:
+        subprocess.run(
+            [*as_user, str(programs / "createdb"), "-h", str(home), "-U", "crm", "crm"], check=True
+        )
+        yield f"postgresql://crm@/crm?host={home}"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
+        shutil.rmtree(home)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def crm_environment(
+    postgres: str, google: GoogleStandin, broker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment of this tenant's programs; also set for this process."""
+    assert google.pubsub is not None
+    folder = tmp_path_factory.mktemp("crm")
+    url = "http://acme.localhost:8080"
+    token = broker.kubernetes.add("acme", url)
+    for name, content in (
+        ("secret", b"s" * 50),
+        ("key", base64.b64encode(b"k" * 32)),
+        ("token", token.encode()),
+    ):
+        (folder / name).write_bytes(content)
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "guestpost_crm.settings",
+        "DATABASE_URL": postgres,
+        "PUBLIC_URL": url,
+        "TENANT_NAME": "acme",
+        "TENANT_UID": "uid-of-acme",
+        "OWNER_EMAIL": OWNER,
+        "OWNER_NAME": "Anna Reyes",
+        "DJANGO_SECRET_KEY_FILE": str(folder / "secret"),
+        "TENANT_KEY_FILE": str(folder / "key"),
+        "PUBSUB_TOPIC": TOPIC,
+        "PUBSUB_SUBSCRIPTION": SUBSCRIPTION,
+        "PUBSUB_EMULATOR_HOST": google.pubsub.host,
+        "GMAIL_API_ENDPOINT": google.url,
+        "GOOGLE_ISSUER": google.url,
+        "GOOGLE_CERTS_URL": f"{google.url}/oauth2/v1/certs",
+        "GOOGLE_CLIENT_ID": CLIENT_ID,
+        "BROKER_URL": broker.url,
+        "BROKER_TOKEN_FILE": str(folder / "token"),
+        "OUTBOX_SETTLE_SECONDS": "0.2",
+        "METRICS_PORT": "0",
+    }
+    os.environ.update(environment)
+    return environment
+
+
+@pytest.fixture(scope="session")
+def crm(crm_environment: dict[str, str], google: GoogleStandin) -> None:
+    """Django set up, the tables made, the topic there."""
+    import django
+    from django.core.management import call_command
+
+    assert google.pubsub is not None
+    django.setup()
+    call_command("migrate", verbosity=0)
+    publisher, subscriber = google.pubsub.publisher(), google.pubsub.subscriber()
+    publisher.create_topic(request={"name": TOPIC})
+    binding = policy_pb2.Binding(role="roles/pubsub.publisher", members=[PUSH])
+    publisher.set_iam_policy(request={"resource": TOPIC, "policy": policy_pb2.Policy(bindings=[binding])})
+    subscriber.create_subscription(request={"name": SUBSCRIPTION, "topic": TOPIC})
+
+
+@pytest.fixture(autouse=True)
+def clean(crm: None, google: GoogleStandin) -> Iterator[None]:
+    """Every test begins with empty tables and a Google without faults."""
+    from django.apps import apps
+    from django.db import connection
+    from guestpost_crm.crypto.services import forget_keys
+
+    tables = [model._meta.db_table for model in apps.get_models() if model._meta.app_label != "contenttypes"]
+    quoted = ", ".join(f'"{table}"' for table in tables)
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {quoted} RESTART IDENTITY CASCADE")
+    forget_keys()
+    google.control.no_faults()
+    google.control.settings(quotaUnitsPerMinute=6000, notificationsPerSecond=1, keepMessageIds=False)
+    yield
+    google.control.no_faults()
+
+
+@pytest.fixture
+def owner() -> Any:
+    """The owner, signed in once before."""
+    from guestpost_crm.accounts.models import Person, Role
+
+    return Person.objects.create(sub="sub-of-anna", email=OWNER, name="Anna Reyes", role=Role.OWNER)
+
+
+@pytest.fixture
+def address(google: GoogleStandin) -> str:
+    """A Gmail account of its own for each test."""
+    address = f"desk-{uuid.uuid4().hex[:10]}@acme.example"
+    google.control.account(address, "Anna Reyes", historyId=990)
+    return address
+
+
+@pytest.fixture
+def connect(google: GoogleStandin, broker: Any, owner: Any) -> Callable[[str], Any]:
+    """Connect a mailbox as the pages do, without the pages."""
+    import httpx
+    from google.oauth2 import id_token  # noqa: F401 - the same library that the CRM verifies with
+    from guestpost_crm.accounts.signin import verify
+    from guestpost_crm.gmail import consent
+    from guestpost_crm.gmail.broker import Broker
+    from lxml import html
+
+    def act(address: str) -> Any:
+        begun = Broker().begin("mailbox", address)
+        [form] = html.fromstring(httpx.get(begun.url).text).forms
+        allowed = form.xpath(".//input[@name='allow']/@value")
+        data = {"email": address, "decision": "allow", "allow": allowed}
+        back = httpx.post(f"{google.url}{form.get('action')}", data=data)
+        code = httpx.URL(back.headers["location"]).params["code"]
+        tokens = Broker().exchange(begun.state, code, begun.verifier)
+        claims = verify(tokens["id_token"], begun.nonce)
+        return consent.connect(owner, claims, tokens["sealed_refresh_token"])
+
+    return act
+
+
+@pytest.fixture
+def mailbox(connect: Callable[[str], Any], address: str) -> Any:
+    """A connected mailbox."""
+    return connect(address)
+
+
+@pytest.fixture
+def mail() -> Callable[..., bytes]:
+    """Makes raw messages."""
+
+    def make(subject: str = "Guest post", **headers: str) -> bytes:
+        message = EmailMessage()
+        message["From"] = headers.pop("sender", "Bob <bob@site.example>")
+        message["To"] = headers.pop("to", OWNER)
+        message["Subject"] = subject
+        message["Message-ID"] = headers.pop("message_id", f"<{uuid.uuid4().hex}@site.example>")
+        text = headers.pop("text", "Our price is 120 USD.")
+        for name, value in headers.items():
+            message[name.replace("_", "-")] = value
+        message.set_content(text)
+        return message.as_bytes()
+
+    return make
+
+
+@pytest.fixture
+def level() -> Callable[..., Any]:
+    """Synchronise a mailbox until nothing is left to do; returns the sync used."""
+    from guestpost_crm.gmail.api import Gmail
+    from guestpost_crm.gmail.quota import Bucket
+    from guestpost_crm.gmail.sync import MailboxSync
+
+    def act(mailbox: Any) -> Any:
+        sync = MailboxSync(mailbox, Gmail(mailbox.token, Bucket(6_000_000)))
+        sync.catch_up()
+        while sync.list_page():
+            pass
+        while (item := sync.next_item()) is not None:
+            sync.fetch(item)
+        return sync
+
+    return act
