@@ -7,12 +7,14 @@ from collections.abc import Callable
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
+from guestpost_crm.environment import current
 from guestpost_crm.web.readiness import schema_is_current
 
-# Everything comes from here; no inline script or style, nothing of third parties.
+# Everything comes from here; no inline script or style, nothing of third parties. Forms are sent here
+# too, but a consent's form is answered by a redirect to Google, which the policy has to allow.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    "connect-src 'self'; frame-src 'self'; form-action 'self' {google}; base-uri 'none'; frame-ancestors 'self'"
 )
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -42,11 +44,12 @@ class SecurityHeaders:
 
     def __init__(self, following: Handler) -> None:
         self._following = following
+        self._policy = POLICY.format(google=current().google_issuer)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on and complete its answer."""
         response = self._following(request)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("Content-Security-Policy", self._policy)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault(
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), browsing-topics=()"

@@ -231,7 +231,8 @@ def test_a_revoked_consent_stops_sync_and_keeps_mail(
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"not json", b"[]", b'{"emailAddress": 5}', b'{"historyId": 1}', b"\xff\xfe", b'{"emailAddress": "x@y.example"}'],
+    [b"", b"not json", b"[]", b'{"emailAddress": 5}', b'{"historyId": 1}', b"\xff\xfe",
+     b'{"emailAddress": "x@y.example"}'],
 )  # fmt: skip
 def test_strange_notifications_are_taken_and_counted(mailbox: Any, data: bytes) -> None:
     from guestpost_crm.gmail.notifications import take
