@@ -80,7 +80,7 @@ class Platform:
         for container in _containers(documents):
             name = container["image"].rsplit("/", 1)[-1].split(":")[0]
             container["image"] = self.images.get(name, container["image"])
-        text = yaml.safe_dump_all(documents).replace("google.localhost:8080", f"google.localhost:{self.port}")
+        text = yaml.safe_dump_all(documents).replace(".localhost:8080", f".localhost:{self.port}")
         self.kubectl("apply", "--server-side", "-f", "-", stdin=text)
         self.kubectl("-n", "google", "rollout", "status", "deployment", "--timeout=120s")
 
@@ -96,6 +96,8 @@ class Platform:
             f"tenants.images.crm={self.images['crm']}",
             f"tenants.images.postgresql={self.images['postgresql']}",
             f"tenants.routing.port={self.port}",
+            f"tenants.google.issuer=http://google.localhost:{self.port}",
+            f"broker.google.authUrl=http://google.localhost:{self.port}/o/oauth2/v2/auth",
             *settings,
         ]
         sets = [word for value in chosen for word in ("--set", value)]

@@ -14,7 +14,8 @@ from guestpost_crm.web.readiness import schema_is_current
 # too, but a consent's form is answered by a redirect to Google, which the policy has to allow.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; frame-src 'self'; form-action 'self' {google}; base-uri 'none'; frame-ancestors 'self'"
+    "connect-src 'self'; frame-src 'self'; form-action 'self' {google}; base-uri 'none'; "
+    "frame-ancestors 'self'"
 )
 Handler = Callable[[HttpRequest], HttpResponse]
 

@@ -1,0 +1,81 @@
+"""A real cluster with the chart installed, a tenant that is Ready, and its owner at a browser."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from google_standin.testing import Control
+from guestpost_demo import target
+from guestpost_demo.__main__ import google
+from guestpost_demo.platform import Platform
+from localkube.box import UnsupportedMachineError, require_machine
+from localkube.process import free_port
+
+CLUSTER = os.environ.get("E2E_CLUSTER", "test")
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """The chart on a local cluster of its own; taken down afterwards unless E2E_KEEP is set."""
+    try:
+        require_machine()
+    except UnsupportedMachineError as missing:
+        pytest.skip(str(missing))
+    from localkube.cluster import Cluster
+
+    cluster = Cluster(CLUSTER)
+    installed = target.local(CLUSTER, cluster.box.ports.get("gateway") or free_port())
+    try:
+        installed.install_standins()
+        installed.install_operator()
+        yield installed
+    finally:
+        if not os.environ.get("E2E_KEEP"):
+            cluster.down()
+
+
+@pytest.fixture(scope="session")
+def control(platform: Platform) -> Control:
+    """Google's stand-in."""
+    return google(platform)
+
+
+@dataclass
+class Tenant:
+    """A tenant that is Ready."""
+
+    name: str
+    owner: str
+    url: str
+    status: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def tenant(platform: Platform, control: Control) -> Iterator[Tenant]:
+    """A tenant of this run, removed at its end."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    owner = f"owner@{name}.example"
+    control.account(owner, "Olive Owner")
+    platform.apply_tenant(manifest(name, owner))
+    ready = platform.tenant_ready(name)
+    yield Tenant(name, owner, ready["status"]["app"]["url"], ready["status"])
+    platform.kubectl("delete", "guestposttenant", name, "--timeout=120s")
+
+
+def manifest(name: str, owner: str) -> dict[str, Any]:
+    """The least that a tenant needs."""
+    return {
+        "apiVersion": "guestpostcrm.com/v1alpha1",
+        "kind": "GuestPostTenant",
+        "metadata": {"name": name},
+        "spec": {
+            "owner": {"name": "Olive Owner", "email": owner},
+            "region": "europe-west1",
+            "googleProject": "guestpost-dev",
+        },
+    }
