@@ -46,7 +46,9 @@ def require_machine() -> None:
     if not Path("/usr/lib/cni/bridge").exists():
         missing.append("containernetworking-plugins")
     if missing:
-        raise UnsupportedMachineError(f"missing programs: run dev/bootstrap, or install {' '.join(sorted(missing))}")
+        raise UnsupportedMachineError(
+            f"missing programs: run dev/bootstrap, or install {' '.join(sorted(missing))}"
+        )
 
 
 @dataclass

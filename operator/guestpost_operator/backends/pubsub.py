@@ -134,7 +134,8 @@ class PubSub:
         """Close the connections."""
         if self._clients is not None:
             for client in self._clients:
-                await client.transport.close()
+                transport: Any = client.transport
+                await transport.close()
 
     async def get_topic(self, name: str) -> Topic | None:
         """The topic, None when absent."""

@@ -4,7 +4,6 @@ import asyncio
 import copy
 
 import pytest
-
 from guestpost_operator import drift
 from guestpost_operator.api import names
 from guestpost_operator.backends.kinds import BY_NAME, CONFIG_MAP, DEPLOYMENT, INGRESS, NAMESPACE, SECRET

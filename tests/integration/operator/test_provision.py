@@ -79,7 +79,7 @@ async def test_messaging_is_the_tenants_own_and_least(start, tenants, workloads,
     subscription = await pubsub.get_subscription(messaging["subscription"])
     assert subscription.topic == messaging["topic"]
     assert subscription.retention_seconds == 600
-    assert not (subscription.expires or subscription.dead_letters or subscription.pushes)
+    assert not any((subscription.expires, subscription.dead_letters, subscription.pushes))
     assert await pubsub.get_policy(messaging["topic"]) == {
         "roles/pubsub.publisher": {"serviceAccount:gmail-api-push@system.gserviceaccount.com"}
     }
