@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from localkube import binaries, paths
@@ -58,9 +59,9 @@ class Image:
         """The full name, which changes with the content."""
         return f"{REGISTRY}/{self.name}:{self.fixed_tag or self.tag_prefix + self.fingerprint}"
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything that the image is made from."""
+        """A hash of everything that the image is made from, as it was when first asked for."""
         digest = hashlib.sha256(self.dockerfile.read_bytes())
         for path in _files(self.inputs):
             digest.update(str(path.relative_to(paths.ROOT)).encode())
