@@ -158,6 +158,8 @@ conf_dir = "{self.config}/cni"
                 "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
                 "kind": "KubeProxyConfiguration",
                 "bindAddress": ADDRESS,
+                # Its node's name, else it waits 30 s for one named like this machine.
+                "hostnameOverride": NODE_NAME,
                 "mode": "iptables",
                 "clusterCIDR": POD_RANGE,
                 "clientConnection": {"kubeconfig": str(client)},
