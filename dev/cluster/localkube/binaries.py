@@ -7,18 +7,16 @@ cache under a hash of these two, so a second call, or another checkout, builds n
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from localkube import paths
+from localkube.process import locked
 from localkube.progress import step
 
 KUBERNETES = "v1.36.3"
@@ -121,7 +119,7 @@ def _ensure(name: str, program: Program) -> Path:
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.parent / ".lock"):
+    with locked(f"build-{name}"):
         if not target.exists():
             _build(name, program, target)
     return target
@@ -167,10 +165,3 @@ def _fingerprint(program: Program) -> str:
 @lru_cache(maxsize=1)
 def _go_version() -> str:
     return _go(paths.GO_MODULES, "env", "GOVERSION").strip()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from localkube import paths
 from localkube.cgroups import Group
-from localkube.process import StartError, free_port, wait_until
+from localkube.process import StartError, find, free_port, wait_until
 
 PACKAGES = {
     "containerd": "containerd",
@@ -28,6 +27,7 @@ PACKAGES = {
     "openssl": "openssl",
     "unshare": "util-linux",
 }
+_INSIDE = "localkube.inside"
 
 
 class UnsupportedMachineError(Exception):
@@ -51,17 +51,11 @@ def require_machine() -> None:
         )
 
 
-@dataclass
-class State:
-    """What is remembered of a box: its first process, ports by name, forwarders' processes by name."""
-
-    pid: int | None = None
-    ports: dict[str, int] = field(default_factory=dict)
-    forwarders: dict[str, int] = field(default_factory=dict)
-
-
 class Box:
     """One cluster's box.
+
+    What runs is found by asking the kernel, not by remembered process ids: an interrupted start
+    leaves nothing that a later call would not see, and a reused id is never mistaken for ours.
 
     Args:
         name: the cluster's.
@@ -76,32 +70,37 @@ class Box:
     @property
     def pid(self) -> int | None:
         """The box's first process as seen from here, None when it does not run."""
-        return _alive(self._read().pid)
+        folder = str(self.folder)
+        # unshare, its parent, has the same words behind its own name.
+        found = find(lambda words: _INSIDE in words and folder in words and words[0] != "unshare")
+        return found[0] if found else None
 
     @property
     def ports(self) -> dict[str, int]:
-        """Ports on 127.0.0.1 by name: `api` and `gateway`."""
-        return self._read().ports
+        """Ports on 127.0.0.1 by name: `api` and `gateway`; empty before the first start."""
+        if not self._state.exists():
+            return {}
+        ports: dict[str, int] = json.loads(self._state.read_text())["ports"]
+        return ports
 
     def start(self, gateway_port: int) -> None:
         """Start the box unless it runs, and what forwards ports to it.
 
         Raises:
-            StartError: its first process ended at once.
+            StartError: its first process ended at once, or a port is taken.
         """
         if self.pid is None:
-            self._end_forwarders()
             self.group.create()
             (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-            self._write(State(pid=self._launch(), ports=self.ports))
+            self._launch()
         self._forward("api", self.ports.get("api") or free_port(), "apiserver.sock")
         self._forward("gateway", gateway_port, "gateway.sock")
 
-    def _launch(self) -> int:
+    def _launch(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
         command = [
             "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-            sys.executable, "-m", "localkube.inside", str(self.folder), self.group.path,
+            sys.executable, "-m", _INSIDE, str(self.folder), self.group.path,
         ]  # fmt: skip
         with (self.folder / "logs/box.log").open("ab") as log:
             outer = subprocess.Popen(
@@ -112,41 +111,40 @@ class Box:
                 env=environment,
                 start_new_session=True,
             )
-        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
-        wait_until("box", lambda: bool(children.read_text().split()), seconds=10, process=outer)
-        return int(children.read_text().split()[0])
+        logs = self.folder / "logs"
+        wait_until("box", lambda: self.pid is not None, seconds=10, process=outer, log_folder=logs)
 
     def _forward(self, name: str, port: int, socket: str) -> None:
         """Keep a process that passes connections on a port of 127.0.0.1 into the box."""
-        state = self._read()
-        if state.ports.get(name) == port and _alive(state.forwarders.get(name)):
-            return
-        _end(state.forwarders.get(name))
-        target = self.folder / "run" / socket
-        with (self.folder / "logs/forward.log").open("ab") as log:
-            process = subprocess.Popen(
-                [
-                    "socat",
-                    f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay",
-                    f"UNIX-CONNECT:{target}",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        if _ended_soon(process):
-            raise StartError(f"port {port} of 127.0.0.1 can't be listened on: choose another with --port")
-        state.ports[name], state.forwarders[name] = port, process.pid
-        self._write(state)
+        target = self._target(socket)
+        listen = f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay"
+        if not find(lambda words: words == ["socat", listen, target]):
+            self._end_forwarders(target)
+            with (self.folder / "logs/forward.log").open("ab") as log:
+                process = subprocess.Popen(
+                    ["socat", listen, target],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            if _ended_soon(process):
+                raise StartError(f"port {port} of 127.0.0.1 can't be listened on: choose another port")
+        unfinished = self._state.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps({"ports": {**self.ports, name: port}}))
+        unfinished.rename(self._state)
+
+    def _target(self, socket: str) -> str:
+        return f"UNIX-CONNECT:{self.folder / 'run' / socket}"
 
     def stop(self) -> None:
         """End the box with everything in it, and remove what the kernel keeps beside it."""
         pid = self.pid
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
-            wait_until("box to end", lambda: _alive(pid) is None, seconds=30)
-        self._end_forwarders()
+            wait_until("box to end", lambda: self.pid is None, seconds=30)
+        for socket in ("apiserver.sock", "gateway.sock"):
+            self._end_forwarders(self._target(socket))
         wait_until("control groups to empty", self._group_removed, seconds=30)
 
     def _group_removed(self) -> bool:
@@ -156,43 +154,20 @@ class Box:
             return False
         return not self.group.exists()
 
-    def _end_forwarders(self) -> None:
-        for pid in self._read().forwarders.values():
-            _end(pid)
+    @staticmethod
+    def _end_forwarders(target: str) -> None:
+        """End the listener for a socket and the processes that it made, one for each connection."""
 
-    def run(self, command: Sequence[str | Path]) -> str:
-        """Run a program inside the box and return its output (CalledProcessError when it fails)."""
-        enter = ["nsenter", "--target", str(self.pid), "--mount", "--net", "--pid"]
-        words = [str(word) for word in command]
-        return subprocess.run([*enter, *words], check=True, capture_output=True, text=True).stdout
+        def ours(words: list[str]) -> bool:
+            return words[0] == "socat" and words[-1] == target
 
-    def _read(self) -> State:
-        return State(**json.loads(self._state.read_text())) if self._state.exists() else State()
+        def ended() -> bool:
+            for pid in find(ours):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            return not find(ours)
 
-    def _write(self, state: State) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self._state.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(asdict(state)))
-        unfinished.rename(self._state)
-
-
-def _alive(pid: int | None) -> int | None:
-    """The pid when such a process runs and is ours to speak of, else None."""
-    if not pid:
-        return None
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return None
-    ours = b"localkube.inside" in command or b"socat" in command
-    return pid if ours and state != "Z" else None
-
-
-def _end(pid: int | None) -> None:
-    if pid and _alive(pid):
-        os.kill(pid, signal.SIGTERM)
-        wait_until("forwarder to end", lambda: _alive(pid) is None, seconds=10)
+        wait_until("forwarders to end", ended, seconds=10)
 
 
 def _ended_soon(process: subprocess.Popen[bytes]) -> bool:

@@ -14,7 +14,7 @@ from localkube.box import Box, require_machine
 from localkube.controlplane import answers
 from localkube.images import import_images
 from localkube.node import NODE_NAME
-from localkube.process import wait_until
+from localkube.process import locked, wait_until
 from localkube.progress import say, step
 
 
@@ -44,6 +44,10 @@ class Cluster:
             UnsupportedMachineError, BuildError, StartError: with what to do.
         """
         require_machine()
+        with locked(f"cluster-{self.name}"):
+            self._up(port)
+
+    def _up(self, port: int) -> None:
         binaries.ensure(*binaries.CONTROL_PLANE, *binaries.NODE)
         with step(f"cluster {self.name}: control plane and node"):
             self.box.start(port)
@@ -59,7 +63,8 @@ class Cluster:
         if not self.box.folder.exists():
             say(f"cluster {self.name} is not there")
             return
-        with step(f"cluster {self.name}: stopping"):
+        require_machine()
+        with locked(f"cluster-{self.name}"), step(f"cluster {self.name}: stopping"):
             self.box.stop()
             shutil.rmtree(self.box.folder)
 
@@ -129,4 +134,4 @@ class Cluster:
 def known() -> list[str]:
     """Names of the clusters that have a folder."""
     folder = paths.clusters()
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []

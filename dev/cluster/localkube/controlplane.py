@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import Self
 
 from localkube import binaries, kubeconfig, pki
-from localkube.process import free_port, spawn, stop, wait_until
+from localkube.process import StartError, free_ports, log_tail, spawn, stop, wait_until
 
 SERVICE_RANGE = "10.96.0.0/16"
+_ATTEMPTS = 3
 ALTERNATIVES = (
     "IP:127.0.0.1",
     "IP:10.96.0.1",
@@ -172,54 +173,59 @@ class ControlPlane:
     def _start(self) -> None:
         self.binaries = binaries.ensure(*binaries.CONTROL_PLANE)
         authority = pki.Authority(self.workdir / "pki")
-        etcd_port, peer_port, port = free_port(), free_port(), free_port()
+        admin = authority.issue("admin", "admin", groups=["system:masters"])
+        trust = ssl.create_default_context(cafile=str(authority.certificate))
+        trust.load_cert_chain(*admin)
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._launch(authority, admin)
+            try:
+                self._wait(trust)
+            except StartError as error:
+                # Nothing reserves a free port: another process may have taken one meanwhile.
+                if "address already in use" not in str(error) or attempt == _ATTEMPTS:
+                    raise
+                self.stop()
+            else:
+                return
+
+    def _launch(self, authority: pki.Authority, admin: tuple[Path, Path]) -> None:
+        etcd_port, peer_port, port, controllers_port = free_ports(4)
         self._spawn("etcd", etcd_arguments(self.workdir / "etcd", etcd_port, peer_port))
         self.server = f"https://127.0.0.1:{port}"
         arguments = apiserver_arguments(authority, etcd_port=etcd_port, address="127.0.0.1", port=port)
-        apiserver = self._spawn("kube-apiserver", [*arguments, *self._extra])
-        certificate, key = authority.issue("admin", "admin", groups=["system:masters"])
+        self._spawn("kube-apiserver", [*arguments, *self._extra])
         kubeconfig.write(
             self.kubeconfig,
             server=self.server,
             authority=authority.certificate,
-            certificate=certificate,
-            key=key,
+            certificate=admin[0],
+            key=admin[1],
         )
         if self._controllers:
-            self._spawn(
-                "kube-controller-manager",
-                [
-                    *controller_manager_arguments(authority, self.kubeconfig, self._without),
-                    f"--secure-port={free_port()}",
-                ],
+            managed = controller_manager_arguments(authority, self.kubeconfig, self._without)
+            self._spawn("kube-controller-manager", [*managed, f"--secure-port={controllers_port}"])
+
+    def _wait(self, trust: ssl.SSLContext) -> None:
+        account = f"{self.server}/api/v1/namespaces/default/serviceaccounts/default"
+        logs = self.workdir / "logs"
+
+        def ready() -> bool:
+            for name, process in self._processes.items():
+                code = process.poll()
+                if code is not None:
+                    raise StartError(f"{name} ended with {code}\n{log_tail(name, logs)}")
+            return answers(f"{self.server}/readyz", trust) and (
+                not self._controllers or answers(account, trust)
             )
-        trust = ssl.create_default_context(cafile=str(authority.certificate))
-        trust.load_cert_chain(certificate, key)
-        wait_until(
-            "kube-apiserver",
-            lambda: (
-                answers(f"{self.server}/readyz", trust)
-                and answers(
-                    f"{self.server}/api/v1/namespaces/default/serviceaccounts/default",
-                    trust,
-                    needed=self._controllers,
-                )
-            ),
-            seconds=60,
-            process=apiserver,
-            log_folder=self.workdir / "logs",
-        )
 
-    def _spawn(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        process = spawn(name, [self.binaries[name], *arguments], self.workdir / "logs")
-        self._processes[name] = process
-        return process
+        wait_until("kube-apiserver", ready, seconds=60, log_folder=logs)
+
+    def _spawn(self, name: str, arguments: Sequence[str]) -> None:
+        self._processes[name] = spawn(name, [self.binaries[name], *arguments], self.workdir / "logs")
 
 
-def answers(address: str, trust: ssl.SSLContext | None = None, *, needed: bool = True) -> bool:
-    """Whether a GET is answered with a success (always true when not `needed`)."""
-    if not needed:
-        return True
+def answers(address: str, trust: ssl.SSLContext) -> bool:
+    """Whether a GET is answered with a success."""
     try:
         with urllib.request.urlopen(address, timeout=2, context=trust) as answer:
             return 200 <= int(answer.status) < 300

@@ -25,8 +25,12 @@ def cluster(name: str) -> Path:
     """The folder of one cluster.
 
     Raises:
-        ValueError: the name would not do for interfaces and control groups.
+        ValueError: the name would not do for control groups, or the path for sockets.
     """
     if not NAME.match(name):
         raise ValueError(f"cluster name {name!r}: use 1 to 20 of a-z, 0-9 and '-', beginning with a letter")
-    return clusters() / name
+    folder = clusters() / name
+    # Unix sockets below it have to fit in 107 bytes: unix(7).
+    if len(os.fsencode(folder)) > 80:
+        raise ValueError(f"{folder} is too long for sockets below it: set XDG_STATE_HOME to a shorter path")
+    return folder

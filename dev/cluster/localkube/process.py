@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from localkube.paths import cache
+from localkube.progress import say
 
 # Sets the signal that the kernel sends when the parent dies, then becomes the program: prctl(2).
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -20,7 +26,7 @@ class StartError(Exception):
 def spawn(
     name: str, command: Sequence[str | Path], log_folder: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a program that is killed when the calling thread's process dies.
+    """Start a program that the kernel kills when the calling thread ends, however that comes.
 
     Args:
         name: names the log file, `<name>.log`.
@@ -80,8 +86,45 @@ def stop(process: subprocess.Popen[bytes], *, grace: float = 5.0) -> None:
     process.wait()
 
 
+def find(matches: Callable[[list[str]], bool]) -> list[int]:
+    """Ids of the processes whose command line (never empty) matches."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+                if words[0] and matches(words):
+                    found.append(int(folder.name))
+    return sorted(found)
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports of 127.0.0.1 that nobody listens on now."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in sockets]
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """One process at a time; another one waits, and says so. The lock goes with who holds it.
+
+    Args:
+        name: what is locked, such as `cluster-demo`, among all checkouts of this user.
+    """
+    path = cache() / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  waiting for another process that works on {name} …")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
