@@ -73,7 +73,7 @@ unit-other-pythons: ## The unit tests on the other supported Pythons that this m
 
 .PHONY: integration
 integration: ## Against a real API server, PostgreSQL and the stand-ins for Google
-	$(PYTEST) -n $(WORKERS) tests/integration tests/browser $(ARGS)
+	$(PYTEST) -n $(WORKERS) tests/integration $(ARGS)
 
 .PHONY: e2e
 e2e: ## On the real local cluster, with real pods and a real browser (cluster: test)
@@ -82,7 +82,7 @@ e2e: ## On the real local cluster, with real pods and a real browser (cluster: t
 .PHONY: bench
 bench: ## One benchmark, as JSON lines: make bench NAME=provision|ready|notify
 	@test -n "$(NAME)" || { echo 'which one? make bench NAME=provision|ready|notify' >&2; exit 2; }
-	@$(BIN)/python benchmarks/$(NAME).py
+	@$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 
 .PHONY: promises
 promises: ## What customers are promised, the tests that prove it, and their results

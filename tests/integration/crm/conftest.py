@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-import subprocess
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
+import local_services
 import pytest
 from google.iam.v1 import policy_pb2
 from google_standin.testing import GoogleStandin
@@ -21,44 +18,16 @@ OWNER = "anna@acme.example"
 PUSH = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
 TOPIC = "projects/guestpost-dev/topics/acme"
 SUBSCRIPTION = "projects/guestpost-dev/subscriptions/acme"
-CLIENT_ID = "guestpost-dev.apps.googleusercontent.com"
-
-
-def _programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    if not found:
-        pytest.skip("PostgreSQL's server is not installed: run dev/bootstrap")
-    return found[-1].parent
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A throw-away server that listens on a socket only; gives the address of a fresh database."""
-    programs = _programs()
-    folder = Path(tmp_path_factory.mktemp("pg", numbered=True))
-    # PostgreSQL refuses to run as root; a short path, for sockets have short names.
-    home = Path(tempfile.mkdtemp(prefix="gp-pg-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(home, "postgres", "postgres")
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
-    data = home / "data"
-    initdb = [programs / "initdb", "-D", data, "-U", "crm", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run([*as_user, *map(str, initdb), "--no-sync"], check=True, capture_output=True)
-    options = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-    control = [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-w"]
-    log = home / "log"
-    start = [*control, "-l", str(log), "-o", f"{options} -k {home}", "start"]
-    subprocess.run(start, check=True, capture_output=True)
+def postgres() -> Iterator[str]:
+    """A database of this run's own."""
     try:
-        subprocess.run(
-            [*as_user, str(programs / "createdb"), "-h", str(home), "-U", "crm", "crm"], check=True
-        )
-        yield f"postgresql://crm@/crm?host={home}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
-        shutil.rmtree(home)
-        shutil.rmtree(folder)
+        with local_services.postgres() as address:
+            yield address
+    except local_services.MissingPostgresError as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +61,7 @@ def crm_environment(
         "GMAIL_API_ENDPOINT": google.url,
         "GOOGLE_ISSUER": google.url,
         "GOOGLE_CERTS_URL": f"{google.url}/oauth2/v1/certs",
-        "GOOGLE_CLIENT_ID": CLIENT_ID,
+        "GOOGLE_CLIENT_ID": local_services.CLIENT_ID,
         "BROKER_URL": broker.url,
         "BROKER_TOKEN_FILE": str(folder / "token"),
         "OUTBOX_SETTLE_SECONDS": "0.2",
