@@ -1,15 +1,17 @@
-"""Command line: `python3 -m localkube up|down|status|kubeconfig|images|control-plane`."""
+"""Command line: `python3 -m localkube up|down|status|kubeconfig|env|images|control-plane`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from localkube import images
+from localkube import background, images, paths
 from localkube.binaries import BuildError
 from localkube.box import UnsupportedMachineError
 from localkube.cluster import Cluster, known
@@ -45,16 +47,45 @@ def _kubeconfig(options: argparse.Namespace) -> None:
     print(Cluster(options.name).kubeconfig)
 
 
+def _env(options: argparse.Namespace) -> None:
+    print(f"export KUBECONFIG={shlex.quote(str(Cluster(options.name).kubeconfig))}")
+
+
 def _images(options: argparse.Namespace) -> None:
     names = options.images or images.APPLICATIONS
-    print(json.dumps(images.import_images(Cluster(options.name).box, names), indent=1))
+    if unknown := sorted(set(names) - set(images.IMAGES)):
+        raise ValueError(f"no image {', '.join(unknown)}: there are {', '.join(images.IMAGES)}")
+    box = Cluster(options.name).box
+    if options.push:
+        references = images.push(names, options.push)
+    elif box.pid is None:
+        say(f"cluster {options.name} does not run: images are built and not imported")
+        references = images.build_all(names)
+    else:
+        references = images.import_images(box, names)
+    if options.json:
+        print(json.dumps(references, indent=1))
+        return
+    for name, reference in references.items():
+        print(f"{name:<24}{reference}")
 
 
-def _control_plane(options: argparse.Namespace) -> None:
-    with ControlPlane(Path(options.folder)) as running:
-        print(f"export KUBECONFIG={running.kubeconfig}", flush=True)
+def _control_plane_up(options: argparse.Namespace) -> None:
+    config = background.up(Path(options.folder).resolve())
+    print(f"export KUBECONFIG={shlex.quote(str(config))}")
+
+
+def _control_plane_down(options: argparse.Namespace) -> None:
+    background.down(Path(options.folder).resolve())
+
+
+def _control_plane_run(options: argparse.Namespace) -> None:
+    # Ends like Ctrl-C does: what was started is stopped first.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with contextlib.suppress(KeyboardInterrupt), ControlPlane(Path(options.folder).resolve()) as running:
+        print(f"export KUBECONFIG={shlex.quote(str(running.kubeconfig))}", flush=True)
         say("the control plane runs until this command is stopped (Ctrl-C)")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pause()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,12 +105,24 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
     kubeconfig = commands.add_parser("kubeconfig", parents=[named], help="print the kubeconfig's path")
     kubeconfig.set_defaults(run=_kubeconfig)
+    env = commands.add_parser("env", parents=[named], help="print it as a shell reads it: eval $(… env)")
+    env.set_defaults(run=_env)
     built = commands.add_parser("images", parents=[named], help="build and import changed images")
     built.add_argument("images", nargs="*", help="default: the applications")
+    built.add_argument("--json", action="store_true", help="print name and reference as JSON")
+    built.add_argument("--push", metavar="REGISTRY", help="push to it instead of importing")
     built.set_defaults(run=_images)
     plane = commands.add_parser("control-plane", help="etcd, API server and controllers; no root, no pods")
-    plane.add_argument("folder", help="for its data, keys and logs")
-    plane.set_defaults(run=_control_plane)
+    actions = plane.add_subparsers(required=True, metavar="action")
+    for action, what, run in (
+        ("up", "start it in the background, or make sure that it runs", _control_plane_up),
+        ("down", "stop it and remove its folder", _control_plane_down),
+        ("run", "run it until this command is stopped", _control_plane_run),
+    ):
+        command = actions.add_parser(action, help=what)
+        default = str(paths.state() / "control-plane")
+        command.add_argument("folder", nargs="?", default=default, help=f"its data, keys, logs ({default})")
+        command.set_defaults(run=run)
     return parser
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,14 +17,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from localkube import binaries, paths
+from localkube import binaries, paths, pip
 from localkube.box import Box
-from localkube.progress import step
+from localkube.process import locked
+from localkube.progress import say, step
 from localkube.rootfs import NGINX, POSTGRESQL, PYTHON, RootFs
 
 REGISTRY = "guestpost.local"
 _FILES = paths.ROOT / "dev/cluster/images"
 _CA = Path("/etc/ssl/certs/ca-certificates.crt")
+_ARCHIVE = re.compile(r"-[0-9a-f]{12}\.tar")
+# Archives of one image that stay: what other checkouts and clusters use.
+_KEPT = 3
 _IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
@@ -130,21 +136,56 @@ def build(name: str) -> Image:
     """Build an image, and what it is built on, unless the cache has it.
 
     Raises:
-        ImageError: buildah failed.
+        ImageError: it has no Dockerfile yet, or buildah failed.
     """
     image = IMAGES[name]
-    if image.archive.exists():
-        return image
-    if image.base:
-        build(image.base)
-    image.archive.parent.mkdir(parents=True, exist_ok=True)
-    with step(f"image {name}"), tempfile.TemporaryDirectory(dir=image.archive.parent) as scratch:
+    if not image.dockerfile.exists():
+        raise ImageError(f"image {name} can't be built: {image.dockerfile} is missing")
+    if not image.archive.exists():
+        if image.base:
+            build(image.base)
+        if image.program:
+            binaries.ensure(image.program)
+        with locked("images"):
+            if not image.archive.exists():
+                _build(image)
+    # A use keeps it from being thrown away.
+    image.archive.touch()
+    return image
+
+
+def _build(image: Image) -> None:
+    folder = paths.cache() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    # What an interrupted build left: its folder, and containers that are still mounted.
+    for path in folder.glob("building-*"):
+        shutil.rmtree(path)
+    _buildah("rm", "--all")
+    with (
+        step(f"image {image.name}"),
+        tempfile.TemporaryDirectory(dir=folder, prefix="building-") as scratch,
+    ):
         context = _context(image, Path(scratch))
         _buildah("bud", *_build_options(image), "-t", image.reference, "-f", str(image.dockerfile), context)
         unfinished = Path(scratch) / "image.tar"
         _buildah("push", image.reference, f"oci-archive:{unfinished}:{image.reference}")
         unfinished.rename(image.archive)
-    return image
+    _forget_old(image)
+
+
+def _forget_old(image: Image) -> None:
+    """Remove all but the archives of an image that were used last."""
+    archives = [
+        path
+        for path in image.archive.parent.glob(f"{image.name}-*.tar")
+        if _ARCHIVE.fullmatch(path.name.removeprefix(image.name))
+    ]
+    for path in sorted(archives, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
+        path.unlink(missing_ok=True)
+        if not image.fixed_tag:
+            tag = image.tag_prefix + path.stem.removeprefix(f"{image.name}-")
+            with contextlib.suppress(ImageError):
+                _buildah("rmi", f"{REGISTRY}/{image.name}:{tag}")
 
 
 def _context(image: Image, scratch: Path) -> str:
@@ -166,40 +207,65 @@ def _context(image: Image, scratch: Path) -> str:
 def _build_options(image: Image) -> list[str]:
     options = ["--isolation", "chroot", "--network", "host", "--layers", "--pull=false", "--format", "oci"]
     if image.base:
-        options += ["--build-arg", f"BASE={IMAGES[image.base].reference}"]
+        # The archive may be there without it, as when buildah's storage was removed.
+        base = IMAGES[image.base]
+        if not _known_to_buildah(base.reference):
+            _buildah("pull", f"oci-archive:{base.archive}")
+        options += ["--build-arg", f"BASE={base.reference}"]
     if image.base == "python":
         # This machine's certificates and package index are for the build only: mounted, never copied.
-        cache = paths.cache() / "pip"
-        cache.mkdir(exist_ok=True)
-        options += [
-            "--volume",
-            f"{_pip_configuration()}:/etc/pip.conf:ro",
-            "--volume",
-            f"{cache}:/root/.cache/pip",
-        ]
-        options += ["--volume", f"{_CA}:{_CA}:ro"]
+        wheels = paths.cache() / "pip"
+        wheels.mkdir(exist_ok=True)
+        mounts = [f"{pip.configuration(_CA)}:/etc/pip.conf:ro", f"{wheels}:/root/.cache/pip"]
+        mounts += [f"{_CA}:{_CA}:ro"] if _CA.exists() else []
+        options += [word for mount in mounts for word in ("--volume", mount)]
     return options
 
 
-def _pip_configuration() -> Path:
-    lines = ["[global]", f"cert = {_CA}", "disable-pip-version-check = true", "root-user-action = ignore"]
-    if index := os.environ.get("PIP_INDEX_URL"):
-        lines.append(f"index-url = {index}")
-    path = paths.cache() / "pip.conf"
-    path.write_text("\n".join(lines) + "\n")
-    return path
+def _known_to_buildah(reference: str) -> bool:
+    return bool(_buildah("images", "--quiet", "--filter", f"reference={reference}").strip())
 
 
-def _buildah(*arguments: str) -> None:
-    storage = paths.cache() / "buildah"
-    done = subprocess.run(
-        ["buildah", "--root", str(storage), "--runroot", f"/run/guestpost-buildah-{os.getpid()}", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _buildah(*arguments: str) -> str:
+    storage = ["--root", str(paths.cache() / "buildah"), "--runroot", "/run/guestpost-buildah"]
+    done = subprocess.run(["buildah", *storage, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImageError(f"buildah {arguments[0]}:\n{(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
+def build_all(names: Iterable[str]) -> dict[str, str]:
+    """Build images; one without a Dockerfile is reported and left out.
+
+    Returns:
+        The reference of each by name.
+    """
+    built = {}
+    for name in names:
+        if IMAGES[name].dockerfile.exists():
+            built[name] = build(name).reference
+        else:
+            say(f"  no {IMAGES[name].dockerfile.relative_to(paths.ROOT)} yet: image {name} is left out")
+    return built
+
+
+def push(names: Iterable[str], registry: str) -> dict[str, str]:
+    """Build images and push them to a registry, for a cluster that is not ours.
+
+    Args:
+        names: images.
+        registry: such as `registry.example.com/guestpost`; `buildah login` has to be done.
+
+    Returns:
+        The reference of each by name, in that registry.
+    """
+    pushed = {}
+    for name, reference in build_all(names).items():
+        target = reference.replace(REGISTRY, registry, 1)
+        with step(f"pushing {target}"), locked("images"):
+            _buildah("push", f"oci-archive:{IMAGES[name].archive}", f"docker://{target}")
+        pushed[name] = target
+    return pushed
 
 
 def import_images(box: Box, names: Iterable[str]) -> dict[str, str]:
@@ -207,14 +273,20 @@ def import_images(box: Box, names: Iterable[str]) -> dict[str, str]:
 
     Returns:
         The reference of each by name.
+
+    Raises:
+        ImageError: a build failed, or the cluster does not run.
     """
+    if box.pid is None:
+        raise ImageError(f"cluster {box.name} does not run: start it with `make cluster CLUSTER={box.name}`")
     ctr = ["ctr", "--address", str(box.folder / "run/containerd.sock"), "--namespace", "k8s.io", "images"]
     listing = subprocess.run([*ctr, "ls", "-q"], check=True, capture_output=True, text=True)
     present = set(listing.stdout.split())
-    for image in [build(name) for name in names]:
+    references = build_all(names)
+    for image in [IMAGES[name] for name in references]:
         if image.reference not in present:
             with step(f"importing {image.reference}"):
                 subprocess.run(
                     [*ctr, "import", str(image.archive)], check=True, capture_output=True, text=True
                 )
-    return {name: IMAGES[name].reference for name in names}
+    return references

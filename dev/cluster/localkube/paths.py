@@ -15,10 +15,15 @@ def cache() -> Path:
     return Path(base) / "guestpost"
 
 
+def state() -> Path:
+    """What runs on this machine and is not shared."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
+    return Path(base) / "guestpost"
+
+
 def clusters() -> Path:
     """One folder for each cluster that was started and not taken down."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(base) / "guestpost/clusters"
+    return state() / "clusters"
 
 
 def cluster(name: str) -> Path:
