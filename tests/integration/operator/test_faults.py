@@ -3,6 +3,7 @@
 import pytest
 from guestpost_operator.backends.errors import ConflictError, RefusedError, UnavailableError
 from guestpost_operator.backends.kinds import NAMESPACE
+from guestpost_operator.handlers import tenants as handler
 
 WRITES = {"POST", "PATCH", "DELETE"}
 
@@ -23,7 +24,9 @@ def once_each(make, seen):
     "kind",
     ["409 conflict", "429 with a wait", "500 or no connection", "carried out, answer lost"],
 )
-async def test_every_write_may_fail_once(start, tenants, workloads, admin, after, kind):
+async def test_every_write_may_fail_once(start, tenants, workloads, admin, after, kind, monkeypatch):
+    # Each of a dozen steps fails once: with real delays that would add up to minutes.
+    monkeypatch.setattr(handler, "FIRST_DELAY", 0.05)
     errors = {
         "409 conflict": lambda: ConflictError("injected"),
         "429 with a wait": lambda: UnavailableError("injected", retry_after=1),
@@ -95,7 +98,7 @@ async def test_pubsub_away_is_said_and_heals(start, tenants, workloads, standin)
 async def test_workloads_that_are_not_ready_are_said(start, tenants, admin):
     await start()
     name = (await tenants.create())["metadata"]["name"]
-    tenant = await tenants.wait(name, "Ready", "False", "DatabaseNotReady")
+    tenant = await tenants.wait(name, "DatabaseReady", "False", "DatabaseNotReady")
     by_type = {each["type"]: each for each in tenant["status"]["conditions"]}
     assert by_type["Reconciling"]["status"] == "True"
     assert "database operator" in by_type["DatabaseReady"]["message"]
