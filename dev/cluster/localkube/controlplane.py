@@ -109,6 +109,9 @@ def controller_manager_arguments(
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
         "--concurrent-namespace-syncs=20",
+        # By its defaults, 20 and 30, it waits for itself for 5 s at each start.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
         f"--controllers={','.join(('*', *(f'-{name}' for name in without)))}",
     ]
 
