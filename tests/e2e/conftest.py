@@ -14,29 +14,27 @@ from guestpost_demo import target
 from guestpost_demo.__main__ import google
 from guestpost_demo.platform import Platform
 from localkube.box import UnsupportedMachineError, require_machine
-from localkube.process import free_port
+from localkube.target import CURRENT
 
 CLUSTER = os.environ.get("E2E_CLUSTER", "test")
 
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """The chart on a local cluster of its own; taken down afterwards unless E2E_KEEP is set."""
-    try:
-        require_machine()
-    except UnsupportedMachineError as missing:
-        pytest.skip(str(missing))
-    from localkube.cluster import Cluster
-
-    cluster = Cluster(CLUSTER)
-    installed = target.local(CLUSTER, cluster.box.ports.get("gateway") or free_port())
+    """The chart on the cluster that E2E_CLUSTER names; taken down afterwards unless E2E_KEEP is set."""
+    if CLUSTER != CURRENT:
+        try:
+            require_machine()
+        except UnsupportedMachineError as missing:
+            pytest.skip(str(missing))
+    installed = target.ready(CLUSTER, target.port(CLUSTER))
     try:
         installed.install_standins()
         installed.install_operator()
         yield installed
     finally:
         if not os.environ.get("E2E_KEEP"):
-            cluster.down()
+            target.remove(CLUSTER, installed.port)
 
 
 @pytest.fixture(scope="session")

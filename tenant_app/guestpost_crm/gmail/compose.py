@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from email import policy
+from email import policy, utils
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses, make_msgid
@@ -24,6 +24,11 @@ _ID = re.compile(r"<[^<>\s]{1,900}>")
 _ADDRESS = re.compile(r"^[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}$")
 MOST_RECIPIENTS = 100
 MOST_REFERENCES = 50
+
+
+# Newer Pythons drop a header that is a little wrong, unless told otherwise; older ones lack the word
+# (https://docs.python.org/3/library/email.utils.html#email.utils.getaddresses).
+_LENIENT: dict[str, bool] = {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
 
 
 class RecipientError(ValueError):
@@ -41,7 +46,7 @@ class File:
 
 def addresses(header: str) -> list[str]:
     """The bare addresses in a header, each once, in order."""
-    found = (address.strip() for _, address in getaddresses([header], strict=False))
+    found = (address.strip() for _, address in getaddresses([header], **_LENIENT))
     return list(dict.fromkeys(address for address in found if _ADDRESS.match(address)))
 
 
