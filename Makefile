@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Name of the local cluster that a target works with; several stand side by side.
+# Name of the local cluster that a target works with; several stand side by side. `current` is the
+# kubeconfig's cluster instead.
 CLUSTER ?= demo
 PORT ?= 8080
 # Extra arguments for pytest, such as ARGS='-k drift -x'.
@@ -20,8 +21,8 @@ demo: setup ## A cluster, the operator by Helm, a tenant, mail flowing: prints t
 	$(BIN)/python -m guestpost_demo up --cluster $(CLUSTER) --port $(PORT)
 
 .PHONY: demo-down
-demo-down: ## Remove the demo and its cluster
-	$(LOCALKUBE) down --name $(CLUSTER)
+demo-down: setup ## Remove the demo and its cluster
+	$(BIN)/python -m guestpost_demo down --cluster $(CLUSTER) --port $(PORT)
 
 .PHONY: test
 test: setup check ## Everything: checks, unit, integration, end to end and browser tests
@@ -77,7 +78,7 @@ integration: ## Against a real API server, PostgreSQL and the stand-ins for Goog
 
 .PHONY: e2e
 e2e: ## On the real local cluster, with real pods and a real browser (cluster: test)
-	$(PYTEST) tests/e2e $(ARGS)
+	E2E_CLUSTER=$(if $(filter file,$(origin CLUSTER)),test,$(CLUSTER)) $(PYTEST) tests/e2e $(ARGS)
 
 .PHONY: bench
 bench: ## One benchmark, as JSON lines: make bench NAME=provision|ready|notify

@@ -19,8 +19,6 @@ from guestpost_demo import target
 from guestpost_demo.platform import Platform
 from guestpost_demo.waiting import until
 from harness import figure, say
-from localkube.cluster import Cluster
-from localkube.process import free_port
 
 NAME = "bench"
 ROUNDS = 5
@@ -80,8 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
-    cluster = Cluster(NAME)
-    platform = target.local(NAME, cluster.box.ports.get("gateway") or free_port())
+    platform = target.ready(NAME, target.port(NAME))
     try:
         platform.install_standins()
         platform.install_operator()
@@ -100,7 +97,7 @@ def main() -> None:
             say(f"round {number + 1}: tenant {walls[-1]:.1f} s, CloudNativePG alone {floors[-1]:.1f} s")
         figure("ready.wall", statistics.median(walls), "s", statistics.median(floors))
     finally:
-        cluster.down()
+        target.remove(NAME, platform.port)
 
 
 if __name__ == "__main__":

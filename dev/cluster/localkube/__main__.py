@@ -11,13 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from localkube import background, images, paths
+from localkube import background, images, paths, target
 from localkube.binaries import BuildError
 from localkube.box import UnsupportedMachineError
 from localkube.cluster import Cluster, known
 from localkube.controlplane import ControlPlane
 from localkube.process import StartError
 from localkube.progress import say
+from localkube.target import TargetError
 
 
 def _up(options: argparse.Namespace) -> None:
@@ -25,7 +26,7 @@ def _up(options: argparse.Namespace) -> None:
 
 
 def _down(options: argparse.Namespace) -> None:
-    Cluster(options.name).down()
+    target.release(options.name)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -131,7 +132,14 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         options.run(options)
-    except (UnsupportedMachineError, BuildError, StartError, images.ImageError, ValueError) as error:
+    except (
+        UnsupportedMachineError,
+        BuildError,
+        StartError,
+        images.ImageError,
+        TargetError,
+        ValueError,
+    ) as error:
         say(f"localkube: {error}")
         return 1
     except subprocess.CalledProcessError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localkube import binaries, paths
 from localkube.images import IMAGES as ALL_IMAGES
+from localkube.process import StartError
 
 if TYPE_CHECKING:
     from localkube.cluster import Cluster
@@ -29,7 +31,35 @@ def install(cluster: Cluster) -> None:
         "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=_manifests(cluster.box.folder)
     )
     for namespace, name in _DEPLOYMENTS:
-        cluster.kubectl("-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=180s")
+        try:
+            cluster.kubectl("-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=120s")
+        except subprocess.CalledProcessError as error:
+            raise StartError(f"{name} did not become available: {_words(cluster, namespace)}") from error
+
+
+def _words(cluster: Cluster, namespace: str) -> str:
+    """What the pods of a namespace wait for, and the last lines of those that fail."""
+    words = []
+    for pod in cluster.get("pods", "-n", namespace)["items"]:
+        name = pod["metadata"]["name"]
+        for container in pod["status"].get("containerStatuses", []):
+            waiting = container.get("state", {}).get("waiting")
+            if waiting:
+                last = cluster.kubectl("logs", "-n", namespace, name, "--tail=5", "--ignore-errors")
+                words.append(f"pod {name}: {waiting.get('reason')}\n{last}")
+    return "\n".join(words) or "no pod says why; see kubectl get events"
+
+
+def gateway(image: str) -> str:
+    """The gateway for a cluster that is not ours: any service address, the image from a registry.
+
+    Args:
+        image: its reference.
+    """
+    text = (_FOLDER / "gateway.yaml").read_text()
+    text = re.sub(r"\n +# The box forwards.*\n +clusterIP: .*", "", text)
+    text = text.replace("imagePullPolicy: Never", "imagePullPolicy: IfNotPresent")
+    return text.replace("guestpost.local/gateway", image)
 
 
 def _manifests(folder: Path) -> str:

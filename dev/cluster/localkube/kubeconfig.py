@@ -2,8 +2,8 @@
 
 import base64
 import json
-import os
 from pathlib import Path
+from typing import Any
 
 
 def _inline(path: Path) -> str:
@@ -14,7 +14,7 @@ def write(
     path: Path, *, server: str, authority: Path, certificate: Path, key: Path, name: str = "localkube"
 ) -> Path:
     """Write a kubeconfig with everything inside, readable by its owner only."""
-    content = {
+    content: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
@@ -29,8 +29,13 @@ def write(
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,
     }
+    return save(path, content)
+
+
+def save(path: Path, content: dict[str, Any]) -> Path:
+    """Write a kubeconfig as it is, at once and readable by its owner only."""
     unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
     unfinished.touch(mode=0o600)
     unfinished.write_text(json.dumps(content, indent=1))
-    os.replace(unfinished, path)  # noqa: PTH105 - atomic, whatever stood there
-    return path
+    return unfinished.replace(path)

@@ -1,4 +1,4 @@
-"""`python -m guestpost_demo up`: from nothing to a CRM with mail in it."""
+"""`python -m guestpost_demo up`: from nothing to a CRM with mail in it; `down` takes it back."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from email.utils import format_datetime, make_msgid
 
 import yaml
 from google_standin.testing import Control
+from localkube import binaries
 from localkube.binaries import BuildError
 from localkube.box import UnsupportedMachineError
 from localkube.images import ImageError
 from localkube.process import StartError
+from localkube.target import CURRENT, TargetError, kubeconfig_of_current
 
 from guestpost_demo import journey, mailbox, target
 from guestpost_demo.person import Person
@@ -29,7 +31,7 @@ TENANT = ROOT / "examples/01-first-tenant.yaml"
 def up(cluster: str, port: int) -> None:
     """Cluster, operator, tenant, mail, consent; then a message that arrives by Gmail's push path."""
     started = time.monotonic()
-    platform = target.local(cluster, port)
+    platform = target.ready(cluster, port)
     with step("stand-ins for Google"):
         platform.install_standins()
     with step("operator and consent broker, by Helm"):
@@ -56,6 +58,17 @@ def up(cluster: str, port: int) -> None:
         f"The cluster: export KUBECONFIG={platform.kubeconfig}\n"
         f"Everything took {time.monotonic() - started:.0f} s. `make demo-down` removes it all."
     )
+
+
+def down(cluster: str, port: int) -> None:
+    """Take back what `up` did."""
+    config = kubeconfig_of_current()
+    if cluster == CURRENT and config.exists():
+        with step("the demo's tenant"):
+            kubectl = str(binaries.ensure("kubectl")["kubectl"])
+            words = ["delete", "--ignore-not-found", "-f", str(TENANT), "--timeout=180s"]
+            subprocess.run([kubectl, f"--kubeconfig={config}", *words], check=True)
+    target.remove(cluster, port)
 
 
 def google(platform: Platform) -> Control:
@@ -96,16 +109,17 @@ def arrive(control: Control, person: Person, email: str) -> None:
 def main() -> int:
     """Run; what goes wrong is said in words."""
     parser = argparse.ArgumentParser(prog="guestpost_demo", description=__doc__)
-    parser.add_argument("command", choices=["up"])
+    parser.add_argument("command", choices=["up", "down"])
     parser.add_argument("--cluster", default="demo")
     parser.add_argument("--port", type=int, default=8080)
     options = parser.parse_args()
     try:
-        up(options.cluster, options.port)
+        {"up": up, "down": down}[options.command](options.cluster, options.port)
     except (
         BuildError,
         ImageError,
         StartError,
+        TargetError,
         UnsupportedMachineError,
         TimeoutError,
         RuntimeError,

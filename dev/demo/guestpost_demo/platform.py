@@ -76,13 +76,15 @@ class Platform:
 
     def install_standins(self) -> None:
         """Google's stand-ins in namespace google, ready to be asked."""
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=self._standins())
+        self.kubectl("-n", "google", "rollout", "status", "deployment", "--timeout=120s")
+
+    def _standins(self) -> str:
         documents = list(yaml.safe_load_all(STANDINS.read_text(encoding="utf-8")))
         for container in _containers(documents):
             name = container["image"].rsplit("/", 1)[-1].split(":")[0]
             container["image"] = self.images.get(name, container["image"])
-        text = yaml.safe_dump_all(documents).replace(".localhost:8080", f".localhost:{self.port}")
-        self.kubectl("apply", "--server-side", "-f", "-", stdin=text)
-        self.kubectl("-n", "google", "rollout", "status", "deployment", "--timeout=120s")
+        return yaml.safe_dump_all(documents).replace(".localhost:8080", f".localhost:{self.port}")
 
     def install_operator(self, *settings: str) -> None:
         """The operator and the consent broker from the chart, with the images built here.
@@ -104,6 +106,16 @@ class Platform:
         where = ["-n", SYSTEM, "--create-namespace", "-f", str(VALUES)]
         wait = ["--wait", "--timeout", "3m"]
         self.helm("upgrade", "--install", RELEASE, str(CHART), *where, *sets, *wait)
+
+    def uninstall(self) -> None:
+        """Take back the operator, the broker and the stand-ins; the CRDs stay, as the chart says.
+
+        Raises:
+            RuntimeError: tenants are still there; the chart's guard names them.
+        """
+        self.helm("uninstall", RELEASE, "-n", SYSTEM, "--ignore-not-found", "--wait", "--timeout", "3m")
+        self.kubectl("delete", "namespace", SYSTEM, "--ignore-not-found")
+        self.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=self._standins())
 
     def apply_tenant(self, tenant: Mapping[str, Any]) -> None:
         """`kubectl apply` of one GuestPostTenant."""
