@@ -42,6 +42,10 @@ class ConsentGoneError(GmailError):
     """The person's consent is no longer valid."""
 
 
+class UnauthorizedError(GmailError):
+    """The access token is not accepted: a new one is asked for, and only the broker's word ends a consent."""
+
+
 class NotFoundError(GmailError):
     """The message or history asked for is not there (any more)."""
 
@@ -191,9 +195,20 @@ class Gmail:
         self, method: str, request: Callable[[Any], Any], *, background: bool = False
     ) -> dict[str, Any]:
         self._bucket.spend(UNITS[method], background=background)
-        with _translated(self._bucket):
-            answer = request(self._users()).execute(num_retries=0)
+        try:
+            answer = self._attempt(request)
+        except UnauthorizedError:
+            # Access tokens can end before their time; whether the consent has, only refreshing tells.
+            self._service = None
+            try:
+                answer = self._attempt(request)
+            except UnauthorizedError as error:
+                raise UnavailableError("fresh access tokens are not accepted") from error
         return dict(answer) if isinstance(answer, dict) else {}
+
+    def _attempt(self, request: Callable[[Any], Any]) -> Any:
+        with _translated(self._bucket):
+            return request(self._users()).execute(num_retries=0)
 
     def _users(self) -> Any:
         if self._service is None or time.monotonic() > self._expires:
@@ -205,10 +220,6 @@ class Gmail:
             self._service = build_from_document(_description(), http=authorized)
             self._expires = time.monotonic() + max(30, access.expires_in - 120)
         return self._service.users()
-
-    def forget_access(self) -> None:
-        """Ask for a new access token at the next call."""
-        self._service = None
 
 
 @lru_cache(maxsize=1)
@@ -242,7 +253,7 @@ def _translated(bucket: Bucket) -> Iterator[None]:
         raise UnavailableError(error.error) from None
     except RefreshError:
         # A 401 makes the library ask for a new token, which only the broker can give.
-        raise ConsentGoneError("unauthorized") from None
+        raise UnauthorizedError("unauthorized") from None
     except (OSError, TransportError, httplib2.HttpLib2Error, ValueError, EOFError) as error:
         raise UnavailableError(type(error).__name__) from None
     except Exception as error:
@@ -260,7 +271,7 @@ def _of(error: HttpError, bucket: Bucket) -> GmailError:
         bucket.refused()
         return RateLimitedError(_retry_after(error))
     if status == 401:
-        return ConsentGoneError(reason)
+        return UnauthorizedError(reason)
     if status >= 500 or status == 408:
         return UnavailableError(f"{status} {reason}")
     return RefusedError(status, reason)

@@ -70,7 +70,14 @@ def disconnect(mailbox: Mailbox, person: Person) -> None:
 
 @transaction.atomic
 def consent_gone(mailbox: Mailbox) -> None:
-    """Google no longer honours the consent: stop, destroy the token, tell people; mail stays."""
+    """Google no longer honours the consent: stop, destroy the token, tell people; mail stays.
+
+    Args:
+        mailbox: as it was read when its token was used; one connected again meanwhile is left alone.
+    """
+    now = Mailbox.objects.select_for_update().get(pk=mailbox.pk)
+    if bytes(now.refresh_token or b"") != bytes(mailbox.refresh_token or b""):
+        return
     _drop(mailbox, MailboxState.NEEDS_CONSENT, "consent_gone")
     record(None, "mailbox.consent-gone", f"mailbox:{mailbox.pk}")
 

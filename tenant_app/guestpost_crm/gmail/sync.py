@@ -99,14 +99,15 @@ class MailboxSync:
         for entry in record.get("messagesAdded", ()):
             message = entry["message"]
             if "DRAFT" not in message.get("labelIds", ()):
-                self._queue([message["id"]], live=True)
+                self.queue([message["id"]], live=True)
         for entry in record.get("messagesDeleted", ()):
             self._forget(entry["message"]["id"])
         for key, add in (("labelsAdded", True), ("labelsRemoved", False)):
             for entry in record.get(key, ()):
                 self._change_labels(entry["message"]["id"], entry.get("labelIds", ()), add=add)
 
-    def _queue(self, identifiers: Iterable[str], *, live: bool, listing: int = 0) -> None:
+    def queue(self, identifiers: Iterable[str], *, live: bool, listing: int = 0) -> None:
+        """Have messages fetched, each once; `live` before the backfill, `listing` is what named them."""
         FetchItem.objects.bulk_create(
             [
                 FetchItem(mailbox=self.mailbox, gmail_id=identifier, live=live, listing=listing)
@@ -120,7 +121,7 @@ class MailboxSync:
         if message is None:
             # A draft that was sent, or one that is queued: it is fetched with the labels it has then.
             if add and "DRAFT" not in labels:
-                self._queue([identifier], live=True)
+                self.queue([identifier], live=True)
             return
         present = set(message.labels)
         inbox.relabel(message, present | set(labels) if add else present - set(labels))
@@ -142,7 +143,7 @@ class MailboxSync:
             known = Message.objects.filter(mailbox=mailbox, gmail_id__in=identifiers)
             stored = set(known.values_list("gmail_id", flat=True))
             known.update(listed_in=mailbox.listing)
-            self._queue(
+            self.queue(
                 [each for each in identifiers if each not in stored], live=False, listing=mailbox.listing
             )
             self._queue_labels(stored)

@@ -11,9 +11,10 @@ from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from guestpost_crm.environment import current
-from guestpost_crm.gmail import locks, metrics, outbox
+from guestpost_crm.gmail import comparison, locks, metrics, outbox
 from guestpost_crm.gmail.api import ConsentGoneError, Gmail, GmailError, RateLimitedError
 from guestpost_crm.gmail.broker import BrokerError
+from guestpost_crm.gmail.comparison import Comparison
 from guestpost_crm.gmail.consent import consent_gone
 from guestpost_crm.gmail.models import Mailbox, MailboxState
 from guestpost_crm.gmail.quota import Bucket
@@ -43,6 +44,9 @@ class Worker(threading.Thread):
         self._interval = FIRST_LOOK
         self._next_look = 0.0
         self._failures = 0
+        self._gmail: Gmail
+        self._sync: MailboxSync | None = None
+        self._comparison: Comparison | None = None
         self.beat = time.monotonic()
 
     def wake(self) -> None:
@@ -87,31 +91,45 @@ class Worker(threading.Thread):
         if mailbox.state != MailboxState.CONNECTED:
             self._ended.set()
             return 0.0
-        gmail = Gmail(mailbox.token, self._bucket)
+        if self._sync is None:
+            # Kept, for an access token serves for an hour.
+            self._gmail = Gmail(mailbox.token, self._bucket)
+            self._sync = MailboxSync(mailbox, self._gmail)
         try:
-            self._work(mailbox, gmail)
+            self._work(self._sync, self._gmail)
         except ConsentGoneError:
             log.info("consent gone", mailbox=self._id)
-            consent_gone(mailbox)
+            consent_gone(self._sync.mailbox)
             self._ended.set()
             return 0.0
         except (GmailError, BrokerError) as error:
             return self._ill(mailbox, error)
         return max(0.0, self._next_look - time.monotonic())
 
-    def _work(self, mailbox: Mailbox, gmail: Gmail) -> None:
+    def _work(self, sync: MailboxSync, gmail: Gmail) -> None:
         """Send, look for changes when it is time to, fetch and list, until nothing is left to do."""
-        sync = MailboxSync(mailbox, gmail)
+        mailbox = sync.mailbox
+        mailbox.refresh_from_db()
         while not self._ended.is_set():
             self.beat = time.monotonic()
             sent = self._send(mailbox, gmail)
             if self._due():
                 self._looked(changed=sync.catch_up() or sent)
             self._renew_watch(mailbox, gmail)
-            busy = self._fetch(sync) or sync.list_page() or sent
+            busy = self._fetch(sync) or sync.list_page() or self._compare(sync, gmail) or sent
             self._well(mailbox)
             if not busy:
                 return
+
+    def _compare(self, sync: MailboxSync, gmail: Gmail) -> bool:
+        """Once a day, compare what is here with what Gmail has; False when nothing of it is left to do."""
+        if not comparison.due(sync.mailbox):
+            return False
+        if self._comparison is None:
+            self._comparison = Comparison(sync, gmail)
+        if not self._comparison.step():
+            self._comparison = None
+        return True
 
     def _due(self) -> bool:
         if self._wake.is_set():

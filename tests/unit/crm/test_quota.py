@@ -1,0 +1,57 @@
+"""The token bucket: never above the quota, a reserve for people, slower when Gmail says so."""
+
+from __future__ import annotations
+
+from guestpost_crm.gmail.quota import Bucket
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(seconds, 1e-6)
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 2, 5, 20, 100]), st.booleans()), max_size=300))
+def test_no_minute_sees_more_than_the_quota_and_one_burst(calls: list[tuple[int, bool]]) -> None:
+    clock = Clock()
+    bucket = Bucket(6000, clock, clock.sleep)
+    spent: list[tuple[float, int]] = []
+    for units, background in calls:
+        bucket.spend(units, background=background)
+        spent.append((clock.now, units))
+    for begin, _ in spent:
+        inside = sum(units for at, units in spent if begin <= at < begin + 60)
+        assert inside <= 6000 + 1000 + 1
+
+
+def test_a_backfill_leaves_a_reserve_for_people() -> None:
+    clock = Clock()
+    bucket = Bucket(6000, clock, clock.sleep)
+    while clock.now == 0:
+        bucket.spend(20, background=True)
+    begun = clock.now
+    bucket.spend(100)
+    assert clock.now - begun < 0.5
+
+
+def test_a_refusal_slows_down_and_quiet_makes_it_trust_again() -> None:
+    clock = Clock()
+    bucket = Bucket(6000, clock, clock.sleep)
+    for _ in range(40):
+        bucket.refused()
+    assert bucket.per_minute == 120
+    begun = clock.now
+    bucket.spend(100)
+    assert clock.now > begun
+    for _ in range(20_000):
+        bucket.spend(100)
+    assert bucket.per_minute == 6000
