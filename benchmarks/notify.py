@@ -85,7 +85,10 @@ def prepare(google: GoogleStandin) -> None:
     publisher.set_iam_policy(request={"resource": TOPIC, "policy": policy_pb2.Policy(bindings=[binding])})
     subscriber.create_subscription(request={"name": SUBSCRIPTION, "topic": TOPIC})
     django.setup()
+    from guestpost_crm.crypto.services import ensure_data_key
+
     call_command("migrate", verbosity=0)
+    ensure_data_key()
     connect(google)
 
 

@@ -13,6 +13,7 @@ def _migrate() -> int:
     from django.core.management import call_command
     from django.db import OperationalError, connection
 
+    from guestpost_crm.crypto.services import ensure_data_key
     from guestpost_crm.environment import current
     from guestpost_crm.gmail import locks
 
@@ -22,6 +23,7 @@ def _migrate() -> int:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(%s, 0)", [locks.MIGRATE])
             call_command("migrate", interactive=False, verbosity=1)
+            ensure_data_key()
         except OperationalError as error:
             connection.close()
             if time.monotonic() > deadline:

@@ -74,16 +74,23 @@ def decrypt(sealed: bytes, context: str) -> bytes:
         raise DecryptionError(f"{context}: it does not open") from error
 
 
+def ensure_data_key() -> None:
+    """Make the first data key when there is none.
+
+    Called by `guestpost-crm migrate`, never while something is being sealed: a key that is made in a
+    transaction that fails would be gone, and stay in memory.
+    """
+    if DataKey.objects.exists():
+        return
+    nonce = os.urandom(_NONCE)
+    wrapped = nonce + AESGCM(tenant_key()).encrypt(nonce, AESGCM.generate_key(256), b"data-key")
+    DataKey.objects.create(wrapped=wrapped)
+
+
 @lru_cache(maxsize=1)
 def _current() -> int:
-    """The data key that new values are sealed with; the first one is made when there is none."""
-    newest = DataKey.objects.order_by("-pk").values_list("pk", flat=True).first()
-    if newest is not None:
-        return int(newest)
-    nonce = os.urandom(_NONCE)
-    key = AESGCM.generate_key(256)
-    wrapped = nonce + AESGCM(tenant_key()).encrypt(nonce, key, b"data-key")
-    return int(DataKey.objects.create(wrapped=wrapped).pk)
+    """The data key that new values are sealed with (DataKey.DoesNotExist before the first migration)."""
+    return int(DataKey.objects.latest("pk").pk)
 
 
 @lru_cache(maxsize=16)

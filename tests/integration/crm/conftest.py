@@ -92,13 +92,14 @@ def clean(crm: None, google: GoogleStandin) -> Iterator[None]:
     """Every test begins with empty tables and a Google without faults."""
     from django.apps import apps
     from django.db import connection
-    from guestpost_crm.crypto.services import forget_keys
+    from guestpost_crm.crypto.services import ensure_data_key, forget_keys
 
     tables = [model._meta.db_table for model in apps.get_models() if model._meta.app_label != "contenttypes"]
     quoted = ", ".join(f'"{table}"' for table in tables)
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {quoted} RESTART IDENTITY CASCADE")
     forget_keys()
+    ensure_data_key()
     google.control.no_faults()
     google.control.settings(quotaUnitsPerMinute=6000, notificationsPerSecond=1, keepMessageIds=False)
     yield
