@@ -64,13 +64,22 @@ def store(
         raw=storage.write(source),
     )
     message.save()
-    Part.objects.bulk_create(
-        Part(message=message, index=number, **vars(part)) for number, part in enumerate(found.parts)
-    )
+    _keep_parts(message, found)
     message.snippet = _snippet(message)
     message.save(update_fields=["snippet"])
     refresh_thread(thread)
     return message
+
+
+def keep_parts(message: Message, source: IO[bytes]) -> None:
+    """Find the parts of a message that is stored already, as an import brings it."""
+    _keep_parts(message, mime.index(source))
+
+
+def _keep_parts(message: Message, found: mime.MessageIndex) -> None:
+    Part.objects.bulk_create(
+        Part(message=message, index=number, **vars(part)) for number, part in enumerate(found.parts)
+    )
 
 
 def _snippet(message: Message) -> str:

@@ -48,12 +48,27 @@ def read(blob: Blob, start: int = 0, end: int | None = None) -> Iterator[bytes]:
     end = blob.size if end is None else min(end, blob.size)
     if start >= end:
         return
-    final = max(blob.size - 1, 0) // CHUNK
     for index in range(start // CHUNK, (end - 1) // CHUNK + 1):
         sealed = BlobChunk.objects.values_list("content", flat=True).get(blob=blob, index=index)
-        piece = crypto.decrypt(bytes(sealed), _context(blob.pk, index, last=index == final))
+        piece = open_chunk(blob.pk, blob.size, index, sealed)
         begin = index * CHUNK
         yield piece[max(start - begin, 0) : end - begin]
+
+
+def open_chunk(blob: int, size: int, index: int, sealed: bytes | memoryview) -> bytes:
+    """The bytes of one stored chunk.
+
+    Args:
+        blob: key of the blob that it belongs to.
+        size: of the whole blob in bytes.
+        index: its place, from 0.
+        sealed: as stored.
+
+    Raises:
+        crypto.DecryptionError: it is not that chunk, or was changed.
+    """
+    final = max(size - 1, 0) // CHUNK
+    return crypto.decrypt(bytes(sealed), _context(blob, index, last=index == final))
 
 
 def read_all(blob: Blob, start: int = 0, end: int | None = None, *, most: int = 32 << 20) -> bytes:

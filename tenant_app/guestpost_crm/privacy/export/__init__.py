@@ -1,0 +1,1 @@
+"""Everything of this tenant in one archive, and an archive back into an empty tenant."""

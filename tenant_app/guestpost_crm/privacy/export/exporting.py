@@ -1,0 +1,169 @@
+"""Writing everything of this tenant into one archive."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from guestpost_crm.environment import current
+from guestpost_crm.gmail.models import Label, Mailbox, OutboxMessage
+from guestpost_crm.inbox.models import Message
+from guestpost_crm.privacy.export import mbox, tables
+from guestpost_crm.privacy.export.archive import ArchiveWriter
+from guestpost_crm.privacy.export.content import one_snapshot, raw_messages
+
+ARCHIVE = "export.zip"
+UNFINISHED = "export.zip.unfinished"
+OUTBOX = "mail/outbox.mbox"
+
+
+@dataclass
+class Progress:
+    """How far an export is.
+
+    Attributes:
+        messages: raw messages written, of `total`.
+        rows: rows of tables written.
+        size: bytes of the archive so far.
+    """
+
+    total: int = 0
+    messages: int = 0
+    rows: int = 0
+    size: int = 0
+
+
+@dataclass
+class Summary:
+    """A finished archive: where it lies, its checksum, and counts by file."""
+
+    path: Path
+    size: int
+    sha256: str
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+Tell = Callable[[Progress], None]
+
+
+def export(folder: Path, tell: Tell = lambda progress: None) -> Summary:
+    """Write the archive into a folder; what an interrupted export left there is replaced.
+
+    Args:
+        folder: of the export's own volume.
+        tell: is told of progress after each message and row.
+
+    Raises:
+        DecryptionError: the database holds something that the tenant's key does not open.
+        OSError: the volume is full or gone.
+    """
+    unfinished = folder / UNFINISHED
+    with unfinished.open("wb") as target:
+        with ArchiveWriter(target, _about()) as archive, transaction.atomic():
+            one_snapshot()
+            _Export(archive, folder, tell).run()
+        target.flush()
+        os.fsync(target.fileno())
+    unfinished.replace(folder / ARCHIVE)
+    counts = {member.name: member.count for member in archive.members}
+    return Summary(folder / ARCHIVE, archive.size, archive.sha256, counts)
+
+
+def mailbox_file(mailbox: Mailbox) -> str:
+    """The archive's file for a mailbox's mail."""
+    return (
+        f"mail/{mailbox.pk}-{''.join(c if c.isalnum() or c in '.@-' else '_' for c in mailbox.address)}.mbox"
+    )
+
+
+def _about() -> dict[str, Any]:
+    return {
+        "tenant": current().tenant_name,
+        "exported_at": timezone.now().astimezone(dt.UTC).isoformat(timespec="seconds"),
+        "mail": "mail/*.mbox: every message with its attachments, labels in X-Gmail-Labels (mboxrd)",
+        "tables": "tables/*.jsonl: the CRM's records; tables/*.csv: the same for spreadsheets",
+    }
+
+
+class _Export:
+    """One run over the tables and mailboxes."""
+
+    def __init__(self, archive: ArchiveWriter, folder: Path, tell: Tell) -> None:
+        self._archive = archive
+        self._folder = folder
+        self._tell = tell
+        self._progress = Progress(total=Message.objects.count() + OutboxMessage.objects.count())
+
+    def run(self) -> None:
+        for model in tables.exported():
+            self._table(model)
+        for mailbox in Mailbox.objects.order_by("pk"):
+            self._mailbox(mailbox)
+        self._outbox()
+
+    def _told(self) -> None:
+        self._progress.size = self._archive.size
+        self._tell(self._progress)
+
+    def _table(self, model: type[Model]) -> None:
+        name = f"tables/{model._meta.label_lower}"
+        spool = self._folder / "table.unfinished"
+        # The CSV is made from the lines, which are read again from the volume and not from the database.
+        with spool.open("wb") as copy, self._archive.member(f"{name}.jsonl") as target:
+            for line in tables.lines(model):
+                target.write(line)
+                copy.write(line)
+                target.count += 1
+                self._progress.rows += 1
+                self._told()
+        with spool.open("rb") as source, self._archive.member(f"{name}.csv") as target:
+            for number, row in enumerate(tables.spreadsheet(model, source)):
+                target.write(row)
+                target.count = number
+        spool.unlink()
+
+    def _mailbox(self, mailbox: Mailbox) -> None:
+        names = dict(Label.objects.filter(mailbox=mailbox).values_list("gmail_id", "name"))
+        columns = ("pk", "gmail_id", "thread__gmail_id", "labels", "received_at")
+        messages = raw_messages(Message.objects.filter(mailbox=mailbox), *columns)
+
+        def entries() -> Iterator[tuple[dict[str, str], Any]]:
+            for each in messages:
+                key, gmail_id, thread, labels, received_at = each.row
+                yield (
+                    {
+                        "X-GM-MSGID": gmail_id,
+                        "X-GM-THRID": thread,
+                        "X-Gmail-Labels": ", ".join(names.get(label, label) for label in labels),
+                        "X-GuestPostCRM-Received": received_at.isoformat(),
+                        "X-GuestPostCRM-Id": str(key),
+                    },
+                    each,
+                )
+
+        self._mbox(mailbox_file(mailbox), entries())
+
+    def _outbox(self) -> None:
+        messages = raw_messages(OutboxMessage.objects.all(), "pk", "state")
+        entries = (
+            ({"X-GuestPostCRM-Id": str(each.row[0]), "X-GuestPostCRM-State": each.row[1]}, each)
+            for each in messages
+        )
+        self._mbox(OUTBOX, entries)
+
+    def _mbox(self, name: str, entries: Iterator[tuple[dict[str, str], Any]]) -> None:
+        with self._archive.member(name) as target:
+            for headers, message in entries:
+                for piece in mbox.entry(headers, message.size, message.pieces):
+                    target.write(piece)
+                target.count += 1
+                self._progress.messages += 1
+                self._told()

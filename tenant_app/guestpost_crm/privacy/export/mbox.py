@@ -1,0 +1,115 @@
+"""Mailboxes as mbox (RFC 4155, quoted as mboxrd), with each message's bytes kept exactly.
+
+An entry is a From_ line, header lines of ours, and the raw message as it came; lines of it that look like a
+From_ line get one more '>'. The size among our headers says where a message really ends.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO
+
+SIZE = "X-GuestPostCRM-Size"
+_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_SEPARATOR = b"From guestpostcrm@localhost Thu Jan  1 00:00:00 1970\n"
+_LINE = 1 << 16
+_SPOOLED = 1 << 20
+
+
+class MboxError(Exception):
+    """Not an mbox that `entry` wrote."""
+
+
+@dataclass
+class Entry:
+    """A message: our headers, and its exact bytes as a file at its beginning."""
+
+    headers: dict[str, str]
+    content: IO[bytes]
+
+
+def entry(headers: Mapping[str, str], size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A message as mbox, piece by piece.
+
+    Args:
+        headers: names and values that go before the message's own; line breaks are taken out.
+        size: of the message in bytes.
+        pieces: the message.
+    """
+    lines = [f"{name}: {' '.join(value.split())}\n" for name, value in headers.items()]
+    yield _SEPARATOR + "".join([*lines, f"{SIZE}: {size}\n"]).encode()
+    yield from _quoted(pieces)
+    yield b"\n\n"
+
+
+def _quoted(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Quote lines that begin like a From_ line, wherever the pieces are cut."""
+    rest = b""
+    fresh = True
+    for piece in pieces:
+        # What follows the last line break may go on in the next piece.
+        whole, separator, tail = (rest + piece).rpartition(b"\n")
+        block = whole + separator
+        if block:
+            yield _FROM.sub(rb">\1", block) if fresh else _after_first_line(block)
+            fresh = True
+        if len(tail) > _LINE:
+            # A line this long is passed on in parts; only its beginning can look like a From_ line.
+            yield _FROM.sub(rb">\1", tail) if fresh else tail
+            fresh, tail = False, b""
+        rest = tail
+    if rest:
+        yield _FROM.sub(rb">\1", rest) if fresh else rest
+
+
+def _after_first_line(block: bytes) -> bytes:
+    first, separator, others = block.partition(b"\n")
+    return first + separator + _FROM.sub(rb">\1", others)
+
+
+def read(source: IO[bytes]) -> Iterator[Entry]:
+    """The entries of an mbox, one after the other; each is to be used before the next is asked for.
+
+    Raises:
+        MboxError: it is none, or is cut off.
+    """
+    line = source.readline(_LINE)
+    while line:
+        if line != _SEPARATOR:
+            raise MboxError("a From_ line was expected")
+        headers, size = _headers(source)
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOLED) as content:
+            line = _copy(source, content)
+            if content.tell() < size:
+                raise MboxError("the last message is cut off")
+            content.truncate(size)
+            content.seek(0)
+            yield Entry(headers, content)
+
+
+def _headers(source: IO[bytes]) -> tuple[dict[str, str], int]:
+    headers: dict[str, str] = {}
+    while SIZE not in headers:
+        name, separator, value = source.readline(_LINE).decode("utf-8", "replace").partition(": ")
+        if not separator:
+            raise MboxError("a message has no size")
+        headers[name] = value.rstrip("\n")
+    size = headers.pop(SIZE)
+    if not size.isdigit():
+        raise MboxError("a message's size is no number")
+    return headers, int(size)
+
+
+def _copy(source: IO[bytes], target: IO[bytes]) -> bytes:
+    """Copy a message without its quoting; returns the next From_ line, empty at the end."""
+    fresh = True
+    while line := source.readline(_LINE):
+        if fresh and line.startswith(b"From "):
+            return line
+        target.write(_QUOTED.sub(rb"\1", line) if fresh else line)
+        fresh = line.endswith(b"\n")
+    return b""
