@@ -1,4 +1,4 @@
-"""`guestpost-crm web | sync | migrate`: the tenant's three programs."""
+"""`guestpost-crm web | sync | migrate | export | import`: the tenant's programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
 
 def _migrate() -> int:
@@ -65,12 +66,53 @@ def _web() -> int:
     return 0
 
 
+def _export(folder: str) -> int:
+    import json
+
+    from guestpost_crm.privacy.export.exporting import export
+
+    summary = export(Path(folder))
+    told = {"path": str(summary.path), "bytes": summary.size, "sha256": summary.sha256}
+    print(json.dumps({**told, "counts": summary.counts}))
+    return 0
+
+
+def _import(archive: str) -> int:
+    import json
+
+    from guestpost_crm.privacy.export.archive import ArchiveError
+    from guestpost_crm.privacy.export.importing import import_archive
+
+    try:
+        counts = import_archive(Path(archive))
+    except ArchiveError as error:
+        print(f"guestpost-crm import: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps({"counts": counts}))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="guestpost-crm", description=__doc__)
+    programs = parser.add_subparsers(metavar="program", required=True)
+    for name, run, what in (
+        ("web", _web, "serve the pages"),
+        ("sync", _sync, "keep the mailboxes level with Gmail, send what is to be sent"),
+        ("migrate", _migrate, "bring the database's tables up to date"),
+    ):
+        programs.add_parser(name, help=what).set_defaults(run=lambda options, run=run: run())
+    program = programs.add_parser("export", help="write everything of this tenant into one archive")
+    program.add_argument("folder", help="where to write export.zip")
+    program.set_defaults(run=lambda options: _export(options.folder))
+    program = programs.add_parser("import", help="read such an archive into a tenant that has nothing yet")
+    program.add_argument("archive")
+    program.set_defaults(run=lambda options: _import(options.archive))
+    return parser
+
+
 def main() -> int:
     """Run one of the programs."""
-    parser = argparse.ArgumentParser(prog="guestpost-crm", description=__doc__)
-    programs = {"web": _web, "sync": _sync, "migrate": _migrate}
-    parser.add_argument("program", choices=programs)
-    chosen = parser.parse_args().program
+    options = _parser().parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "guestpost_crm.settings")
     import django
 
@@ -81,7 +123,8 @@ def main() -> int:
     except SettingError as error:
         print(f"guestpost-crm: {error}", file=sys.stderr)
         return 2
-    return programs[chosen]()
+    done: int = options.run(options)
+    return done
 
 
 if __name__ == "__main__":

@@ -55,20 +55,25 @@ def _quoted(pieces: Iterable[bytes]) -> Iterator[bytes]:
         whole, separator, tail = (rest + piece).rpartition(b"\n")
         block = whole + separator
         if block:
-            yield _FROM.sub(rb">\1", block) if fresh else _after_first_line(block)
+            yield _mark(block) if fresh else _after_first_line(block)
             fresh = True
         if len(tail) > _LINE:
             # A line this long is passed on in parts; only its beginning can look like a From_ line.
-            yield _FROM.sub(rb">\1", tail) if fresh else tail
+            yield _mark(tail) if fresh else tail
             fresh, tail = False, b""
         rest = tail
     if rest:
-        yield _FROM.sub(rb">\1", rest) if fresh else rest
+        yield _mark(rest) if fresh else rest
 
 
 def _after_first_line(block: bytes) -> bytes:
     first, separator, others = block.partition(b"\n")
-    return first + separator + _FROM.sub(rb">\1", others)
+    return first + separator + _mark(others)
+
+
+def _mark(block: bytes) -> bytes:
+    # Most blocks have no such line, and looking for one is a tenth of the work.
+    return _FROM.sub(rb">\1", block) if b"From " in block else block
 
 
 def read(source: IO[bytes]) -> Iterator[Entry]:

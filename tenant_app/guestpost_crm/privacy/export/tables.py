@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from django.apps import apps
@@ -36,6 +37,7 @@ LEFT_OUT_COLUMNS: dict[str, set[str]] = {
     "gmail.outboxmessage": {"raw"},
     "inbox.message": {"raw", "listed_in"},
 }  # fmt: skip
+_BATCH = 500
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -55,8 +57,9 @@ def columns(model: type[Model]) -> list[str]:
 def lines(model: type[Model]) -> Iterator[bytes]:
     """A table as JSON Lines in the order of its keys, in Django's own format: {"model", "pk", "fields"}."""
     names = columns(model)
-    for row in model._default_manager.order_by("pk").iterator(chunk_size=500):
-        yield serializers.serialize("jsonl", [row], fields=names).encode()
+    rows = model._default_manager.order_by("pk").iterator(chunk_size=_BATCH)
+    while batch := list(islice(rows, _BATCH)):
+        yield from serializers.serialize("jsonl", batch, fields=names).encode().splitlines(keepends=True)
 
 
 def spreadsheet(model: type[Model], source: Iterable[bytes]) -> Iterator[bytes]:
