@@ -17,34 +17,41 @@ GROUP, VERSION = "guestpostcrm.com", "v1alpha1"
 
 
 class Kind:
-    """The objects of one of our kinds, as a user of the API sees them."""
+    """The objects of one of our kinds, as a user of the API sees them; namespaced ones in `default`."""
 
-    def __init__(self, api: client.ApiClient, plural: str) -> None:
+    def __init__(self, api: client.ApiClient, plural: str, *, namespaced: bool = False) -> None:
         self._objects = client.CustomObjectsApi(api)
-        self._at = (GROUP, VERSION, plural)
+        self._scope = "namespaced" if namespaced else "cluster"
+        self._at = (GROUP, VERSION, "default", plural) if namespaced else (GROUP, VERSION, plural)
+
+    def _ask(self, verb: str, what: str, *arguments: Any, **options: Any) -> Any:
+        return getattr(self._objects, f"{verb}_{self._scope}_{what}")(*self._at, *arguments, **options)
 
     def create(self, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        return self._objects.create_cluster_custom_object(
-            *self._at, body, field_validation="Strict", **({"dry_run": "All"} if dry_run else {})
+        options = {"dry_run": "All"} if dry_run else {}
+        made: dict[str, Any] = self._ask(
+            "create", "custom_object", body, field_validation="Strict", **options
         )
+        return made
 
-    def replace(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def replace(self, body: Mapping[str, Any], what: str = "custom_object") -> dict[str, Any]:
         """Try an update without making it."""
-        return self._objects.replace_cluster_custom_object(
-            *self._at, body["metadata"]["name"], body, field_validation="Strict", dry_run="All"
+        name = body["metadata"]["name"]
+        tried: dict[str, Any] = self._ask(
+            "replace", what, name, body, field_validation="Strict", dry_run="All"
         )
+        return tried
 
     def replace_status(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Try an update of the status without making it."""
-        return self._objects.replace_cluster_custom_object_status(
-            *self._at, body["metadata"]["name"], body, field_validation="Strict", dry_run="All"
-        )
+        return self.replace(body, "custom_object_status")
 
     def list(self, **options: str) -> list[dict[str, Any]]:
-        return self._objects.list_cluster_custom_object(*self._at, **options)["items"]
+        found: list[dict[str, Any]] = self._ask("list", "custom_object", **options)["items"]
+        return found
 
     def delete(self, name: str) -> None:
-        self._objects.delete_cluster_custom_object(*self._at, name)
+        self._ask("delete", "custom_object", name)
 
 
 def refusal(error: client.ApiException) -> str:
@@ -107,7 +114,7 @@ def api(control_plane: ControlPlane) -> client.ApiClient:
         events = watch.Watch().stream(
             extensions.list_custom_resource_definition,
             field_selector=f"metadata.name={name}",
-            timeout_seconds=30,
+            timeout_seconds=90,
         )
         for event in events:
             conditions = {each.type: each for each in event["object"].status.conditions or []}
@@ -116,7 +123,7 @@ def api(control_plane: ControlPlane) -> client.ApiClient:
             if "Established" in conditions and conditions["Established"].status == "True":
                 break
         else:
-            pytest.fail(f"{path.name}: not established within 30 s")
+            pytest.fail(f"{path.name}: not established within 90 s")
     return connected
 
 
@@ -128,6 +135,11 @@ def tenants(api: client.ApiClient) -> Kind:
 @pytest.fixture(scope="session")
 def claims(api: client.ApiClient) -> Kind:
     return Kind(api, "mailboxclaims")
+
+
+@pytest.fixture(scope="session")
+def exports(api: client.ApiClient) -> Kind:
+    return Kind(api, "tenantexports", namespaced=True)
 
 
 @pytest.fixture(scope="session")
