@@ -25,6 +25,7 @@ CONDITION = {
     "reason": "Complete",
     "message": "",
 }
+NINE = [{**CONDITION, "type": f"T{number}"} for number in range(9)]
 TYPE = "must be of type date-time"
 
 # place, keyword, what is accepted, what is refused (None: left out), what is said
@@ -40,7 +41,7 @@ SPEC: list[tuple[str, str, Any, Any, str]] = [
 ]
 STATUS: list[tuple[str, str, Any, Any, str]] = [
     ("status.phase", "enum", "Expired", "Done", "supported values"),
-    ("status.conditions", "maxItems", [CONDITION], [{**CONDITION, "type": f"T{n}"} for n in range(9)], "8 items"),
+    ("status.conditions", "maxItems", [CONDITION], NINE, "at most 8 items"),
     ("status.conditions", "x-kubernetes-list-type", [CONDITION], [CONDITION] * 2, "Duplicate value"),
     *[
         (f"status.conditions[].{name}", "required", CONDITION[name], None, f"{name}: Required value")
