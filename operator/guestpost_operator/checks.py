@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
 
 from guestpost_operator import render, revision
@@ -24,6 +25,8 @@ from guestpost_operator.backends.pubsub import PubSub
 from guestpost_operator.settings import Config
 
 SHOWN = 20
+# What makes the release whole again after a refusal, as the chart says it: it knows release and revision.
+RECOVER_VARIABLE = "RECOVER_WITH"
 # The rights that the operator uses, by kind; the chart's RBAC grants just these.
 _OWNED_VERBS = ("get", "list", "watch", "create", "patch", "delete")
 RIGHTS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -60,6 +63,8 @@ async def guard_uninstall() -> int:
         "and Google resources behind with nobody to erase them. Delete them first (kubectl delete gpt NAME), "
         "wait until they are gone, then uninstall again."
     )
+    if recover := os.environ.get(RECOVER_VARIABLE):
+        _say(f"Until then Helm takes the release for half uninstalled. To keep it: {recover}")
     return 1
 
 

@@ -119,12 +119,14 @@ class Installation:
     def command(self, pod: dict[str, Any], **environment: str) -> dict[str, Any]:
         """How to run the operator's command of a pod here, with the rights of the pod's service account."""
         (container,) = pod["spec"]["containers"]
+        said = {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
         return {
             "args": [sys.executable, "-m", "guestpost_operator", *container["args"]],
             "env": {
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT / "operator"),
                 "KUBECONFIG": str(self.kubeconfig_of(pod["spec"]["serviceAccountName"])),
+                **said,
                 **environment,
             },
         }
