@@ -27,7 +27,6 @@ from guestpost_operator.health import Health
 from guestpost_operator.inventory import Inventory
 from guestpost_operator.lifecycle import reporter as reporting
 from guestpost_operator.lifecycle.controller import Controller
-from guestpost_operator.lifecycle.credentials import SecretKeeper
 from guestpost_operator.lifecycle.erase import Eraser
 from guestpost_operator.lifecycle.erasing import Erasure
 from guestpost_operator.lifecycle.messaging import MessagingKeeper
@@ -35,6 +34,7 @@ from guestpost_operator.lifecycle.objects import Objects
 from guestpost_operator.lifecycle.provision import Provisioner, Surroundings
 from guestpost_operator.lifecycle.reporter import Reporter
 from guestpost_operator.lifecycle.revisions import Revisions
+from guestpost_operator.lifecycle.secrets import SecretKeeper
 from guestpost_operator.settings import Config
 
 log = structlog.get_logger()

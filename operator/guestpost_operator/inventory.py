@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -121,10 +121,6 @@ class Inventory:
         """Drop everything about a tenant that is gone."""
         for key, each in self._tenants.pop(tenant_uid, {}).items():
             self._places.pop((key.kind, each.namespace, key.name), None)
-
-    def tenants(self) -> Iterator[str]:
-        """Uids of all tenants that own something."""
-        return iter(list(self._tenants))
 
     def _drop(self, place: tuple[str, str | None, str], owner: str) -> None:
         del self._places[place]

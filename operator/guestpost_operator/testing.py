@@ -39,20 +39,11 @@ class Workloads:
 
     Args:
         cluster: a client of its own, with rights on their status.
-        ready: whether new objects become ready; switched at any time.
     """
 
-    def __init__(self, cluster: KubernetesCluster, *, ready: bool = True) -> None:
+    def __init__(self, cluster: KubernetesCluster) -> None:
         self._cluster = cluster
         self._tasks: list[asyncio.Task[None]] = []
-        self._ready = asyncio.Event()
-        self.marked = 0
-        if ready:
-            self._ready.set()
-
-    def become_ready(self) -> None:
-        """From now on everything becomes ready."""
-        self._ready.set()
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._keep(kind)) for kind in (DEPLOYMENT, CLUSTER)]
@@ -67,7 +58,6 @@ class Workloads:
 
     async def _keep(self, kind: Kind) -> None:
         while True:
-            await self._ready.wait()
             try:
                 version: list[str] = []
                 async for obj in self._cluster.pages(kind, version=version):
@@ -97,7 +87,6 @@ class Workloads:
             await self._cluster.request(
                 "PATCH", path, {"status": new}, content_type="application/merge-patch+json"
             )
-            self.marked += 1
         except BackendError:
             return
 

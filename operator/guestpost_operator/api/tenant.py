@@ -31,13 +31,6 @@ class Owner(_Part):
     email: str
 
 
-class Release(_Part):
-    """Which releases the tenant takes."""
-
-    channel: str = "Stable"
-    version: str | None = None
-
-
 class Storage(_Part):
     """The database's volume: storage class (immutable) and size (only grows)."""
 
@@ -68,8 +61,6 @@ class Spec(_Part):
     google_project: str
     plan: str = "Starter"
     state: str = "Running"
-    suspend_reason: str = ""
-    release: Release = Release()
     storage: Storage = Storage()
     deletion: Deletion = Deletion()
 

@@ -39,7 +39,6 @@ EMULATOR_VARIABLE = "PUBSUB_EMULATOR_HOST"
 ACK_DEADLINE_SECONDS = 60
 # The least that Pub/Sub takes: https://cloud.google.com/pubsub/quotas#resource_limits
 RETENTION_SECONDS = 600
-DELETED_TOPIC = "_deleted-topic_"
 
 Policy = Mapping[str, frozenset[str]]
 T = TypeVar("T")

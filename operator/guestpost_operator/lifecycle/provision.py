@@ -36,11 +36,11 @@ from guestpost_operator.backends.kinds import (
     VOLUME_CLAIM,
 )
 from guestpost_operator.inventory import Inventory, Key, Observed
-from guestpost_operator.lifecycle.credentials import SECRETS, SecretKeeper
 from guestpost_operator.lifecycle.memory import BlockedError, Memory
 from guestpost_operator.lifecycle.messaging import MessagingKeeper
 from guestpost_operator.lifecycle.objects import Objects, applied_hash, key_of
 from guestpost_operator.lifecycle.revisions import Revisions
+from guestpost_operator.lifecycle.secrets import SECRETS, SecretKeeper
 from guestpost_operator.revision import Object, Revision, RevisionError
 from guestpost_operator.settings import Config
 from guestpost_operator.status import WAITING, Facts, Step, done

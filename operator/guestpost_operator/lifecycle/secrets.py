@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from guestpost_operator import credentials as generate
+from guestpost_operator import credentials
 from guestpost_operator.api import names
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.backends.cluster import Cluster
@@ -97,20 +97,20 @@ class SecretKeeper:
     def _generate(self, tenant: Tenant, name: str, hostname: str) -> Object:
         labels = names.common_labels(tenant.name, tenant.uid, "credentials")
         if name == names.SECRET_DATABASE:
-            return generate.database(tenant.namespace, labels)
+            return credentials.database(tenant.namespace, labels)
         if name == names.SECRET_KEYS:
-            return generate.keys(tenant.namespace, labels)
-        return generate.web_tls(tenant.namespace, labels, hostname, self._now())
+            return credentials.keys(tenant.namespace, labels)
+        return credentials.web_tls(tenant.namespace, labels, hostname, self._now())
 
     def _note(self, secret: Object) -> None:
         # What the watch would tell: metadata only, so that its next word changes nothing.
         self._inventory.observe({"kind": "Secret", "metadata": secret["metadata"]})
 
     def _remember_certificate(self, secret: Object, memory: Memory) -> None:
-        certificate = generate.read_certificate(generate.certificate_of(secret))
+        certificate = credentials.read_certificate(credentials.certificate_of(secret))
         memory.certificate = (secret["metadata"]["uid"], certificate) if certificate else None
 
-    async def _certificate(self, tenant: Tenant, memory: Memory) -> generate.Certificate:
+    async def _certificate(self, tenant: Tenant, memory: Memory) -> credentials.Certificate:
         observed = self._observed(tenant, names.SECRET_WEB_TLS)
         if memory.certificate is None or (observed and memory.certificate[0] != observed.uid):
             secret = await self._cluster.get(SECRET, names.SECRET_WEB_TLS, tenant.namespace)
