@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "guestpost_crm.crypto",
     "guestpost_crm.gmail",
     "guestpost_crm.inbox",
+    "guestpost_crm.outreach",
     "guestpost_crm.web",
 ]
 MIDDLEWARE = [

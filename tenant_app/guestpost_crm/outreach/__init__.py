@@ -1,0 +1,1 @@
+"""The work around the mail: sites, contacts, offers, orders, placements, invoices."""

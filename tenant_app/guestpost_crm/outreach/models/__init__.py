@@ -1,0 +1,27 @@
+"""The tables of outreach."""
+
+from guestpost_crm.outreach.models.billing import Invoice, Payment
+from guestpost_crm.outreach.models.contacts import Contact, ContactAddress, ThreadAddress
+from guestpost_crm.outreach.models.custom import CustomField, SavedView
+from guestpost_crm.outreach.models.imports import SiteImport
+from guestpost_crm.outreach.models.offers import Offer
+from guestpost_crm.outreach.models.orders import Order, OrderChange
+from guestpost_crm.outreach.models.placements import Placement, PlacementCheck
+from guestpost_crm.outreach.models.sites import Site
+
+__all__ = [
+    "Contact",
+    "ContactAddress",
+    "CustomField",
+    "Invoice",
+    "Offer",
+    "Order",
+    "OrderChange",
+    "Payment",
+    "Placement",
+    "PlacementCheck",
+    "SavedView",
+    "Site",
+    "SiteImport",
+    "ThreadAddress",
+]

@@ -1,0 +1,1 @@
+"""What can be done with sites, contacts, offers, orders, placements and invoices."""
