@@ -29,6 +29,7 @@ from guestpost_operator.lifecycle import reporter as reporting
 from guestpost_operator.lifecycle.controller import Controller
 from guestpost_operator.lifecycle.erase import Eraser
 from guestpost_operator.lifecycle.erasing import Erasure
+from guestpost_operator.lifecycle.hostnames import Hostnames
 from guestpost_operator.lifecycle.messaging import MessagingKeeper
 from guestpost_operator.lifecycle.objects import Objects
 from guestpost_operator.lifecycle.provision import Provisioner, Surroundings
@@ -59,9 +60,10 @@ class Operator:
         self._inventory = Inventory()
         self._revisions = Revisions(cluster, revision.current(config), settings.namespace, config.rollout)
         reporter = Reporter(cluster, instance=os.environ.get("POD_NAME") or socket.gethostname())
+        hostnames = Hostnames()
         surroundings = Surroundings(
             config=config,
-            hostname_owner=lambda name: self._controller.hostname_owner(name),  # noqa: PLW0108  # made below
+            hostname_owner=hostnames.owner,
             broker_ca=functools.partial(_read, config.tenants.broker.ca_file),
             clock=time.monotonic,
         )
@@ -75,9 +77,11 @@ class Operator:
             surroundings=surroundings,
         )
         self._controller = Controller(
+            cluster=cluster,
             provisioner=provisioner,
             reporter=reporter,
             inventory=self._inventory,
+            hostnames=hostnames,
             # A tenant is not writing all the time: twice as many at work keep the writers busy.
             concurrency=settings.concurrency * 2,
             resync=settings.resync_seconds,

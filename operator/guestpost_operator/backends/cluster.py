@@ -172,7 +172,12 @@ class KubernetesCluster:
             options["preconditions"] = {"uid": uid}
         try:
             await self.request("DELETE", kind.path(namespace, name), options)
-        except (NotFoundError, ConflictError):
+        except NotFoundError:
+            return False
+        except ConflictError:
+            # With a uid it means that another object has the name by now.
+            if uid is None:
+                raise
             return False
         return True
 

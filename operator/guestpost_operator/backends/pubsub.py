@@ -46,12 +46,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as far as the operator sets it. `regions` is where messages may be and pass."""
+    """A topic as far as the operator sets it.
+
+    Attributes:
+        regions: where messages are stored and processed, wherever they are published.
+        enforce_in_transit: whether publishing from other regions is refused. Gmail chooses for itself where
+            it publishes from, so this would lose its notifications: docs/decisions/messaging.md.
+        retained: whether messages are kept after they were acknowledged.
+    """
 
     name: str
     labels: Mapping[str, str]
     regions: tuple[str, ...]
-    enforce_in_transit: bool = True
+    enforce_in_transit: bool = False
     retained: bool = False
 
 

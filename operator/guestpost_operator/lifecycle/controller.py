@@ -22,13 +22,16 @@ from guestpost_operator import metrics, status
 from guestpost_operator.api import names
 from guestpost_operator.api.conditions import Type
 from guestpost_operator.api.tenant import InvalidTenantError, Tenant, parse
-from guestpost_operator.backends.errors import BackendError
+from guestpost_operator.backends.cluster import Cluster
+from guestpost_operator.backends.errors import BackendError, InvalidError, RefusedError
 from guestpost_operator.inventory import Inventory
+from guestpost_operator.lifecycle import finalizer
+from guestpost_operator.lifecycle.hostnames import Hostnames
 from guestpost_operator.lifecycle.memory import Memory
 from guestpost_operator.lifecycle.provision import Provisioner
 from guestpost_operator.lifecycle.reporter import Reporter
 from guestpost_operator.revision import Object
-from guestpost_operator.status import Facts
+from guestpost_operator.status import Facts, Step
 
 log = structlog.get_logger()
 
@@ -36,6 +39,8 @@ FIRST_BACKOFF = 0.5
 MAX_BACKOFF = 300.0
 # Progress that is no news for alerts is written at most this often.
 PROGRESS_SECONDS = 3.0
+# So long kopf has for its finalizer; it may have many tenants to begin with.
+FINALIZER_SECONDS = 30.0
 
 
 @dataclass
@@ -49,8 +54,8 @@ class Entry:
         wake: the timer of the next look, if one is set.
         lock: held by a pass and by erasure.
         written: when the status was last written (monotonic seconds).
+        unguarded: since when it is known to lack our finalizer (monotonic seconds), None when it has it.
         erasing: it is being erased, and nothing else is done to it.
-        hostname: the one it asks for.
     """
 
     body: Object
@@ -59,17 +64,19 @@ class Entry:
     wake: asyncio.TimerHandle | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     written: float = float("-inf")
+    unguarded: float | None = None
     erasing: bool = False
-    hostname: str = ""
 
 
 class Controller:
     """Runs passes over tenants.
 
     Args:
+        cluster: where tenants are.
         provisioner: does one pass.
         reporter: writes statuses and events.
         inventory: what the watches know.
+        hostnames: who holds which, kept true here.
         concurrency: tenants at work at the same time.
         resync: seconds between looks at everything, Pub/Sub included.
         hostname_of: the host name that a tenant asks for.
@@ -78,21 +85,24 @@ class Controller:
     def __init__(
         self,
         *,
+        cluster: Cluster,
         provisioner: Provisioner,
         reporter: Reporter,
         inventory: Inventory,
+        hostnames: Hostnames,
         concurrency: int,
         resync: float,
         hostname_of: Callable[[Tenant], str],
     ) -> None:
+        self._cluster = cluster
         self._provisioner = provisioner
         self._reporter = reporter
         self._inventory = inventory
+        self._hostnames = hostnames
         self._concurrency = concurrency
         self._resync = resync
         self._hostname_of = hostname_of
         self._entries: dict[str, Entry] = {}
-        self._hostnames: dict[str, set[tuple[str, str, str]]] = {}
         self._queue: deque[str] = deque()
         self._queued: set[str] = set()
         self._ready = asyncio.Event()
@@ -123,42 +133,24 @@ class Controller:
     def gone(self, uid: str) -> None:
         """Forget a tenant that does not exist any more."""
         entry = self._entries.pop(uid, None)
-        if entry is not None:
-            self._release_hostname(entry)
-            if entry.wake is not None:
-                entry.wake.cancel()
+        if entry is not None and entry.wake is not None:
+            entry.wake.cancel()
+        for waiting in self._hostnames.release(uid):
+            self.look(waiting)
         self._inventory.forget_tenant(uid)
 
     def bodies(self) -> Iterable[Object]:
         """All tenants, as last read."""
         return [entry.body for entry in self._entries.values()]
 
-    def hostname_owner(self, hostname: str) -> str | None:
-        """Name of the tenant that asked for a host name first."""
-        claims = self._hostnames.get(hostname)
-        return min(claims)[2] if claims else None
-
     def _claim_hostname(self, entry: Entry) -> None:
-        """Note which host name a tenant asks for now."""
+        """Note which host name a tenant asks for now; those who wait for the one before are looked at."""
         try:
             tenant = parse(entry.body)
         except InvalidTenantError:
             return
-        hostname = self._hostname_of(tenant)
-        if entry.hostname != hostname:
-            self._release_hostname(entry)
-            entry.hostname = hostname
-            self._hostnames.setdefault(hostname, set()).add((tenant.created, tenant.uid, tenant.name))
-
-    def _release_hostname(self, entry: Entry) -> None:
-        """Give a host name up; those who wait for it are looked at."""
-        uid = entry.body["metadata"]["uid"]
-        claims = self._hostnames.pop(entry.hostname, set())
-        rest = {claim for claim in claims if claim[1] != uid}
-        if rest:
-            self._hostnames[entry.hostname] = rest
-        for claim in rest:
-            self.look(claim[1])
+        for uid in self._hostnames.claim(tenant, self._hostname_of(tenant)):
+            self.look(uid)
 
     @contextlib.asynccontextmanager
     async def taken(self, body: Mapping[str, Any]) -> AsyncIterator[Entry]:
@@ -229,6 +221,10 @@ class Controller:
                 await self._pass(uid, entry)
 
     async def _pass(self, uid: str, entry: Entry) -> None:
+        if entry.wake is not None:
+            # This pass decides anew when to look again.
+            entry.wake.cancel()
+            entry.wake = None
         begin = time.perf_counter()
         metrics.IN_PROGRESS.inc()
         name = entry.body["metadata"]["name"]
@@ -260,9 +256,12 @@ class Controller:
     async def _reconcile(self, entry: Entry) -> tuple[str, float]:
         """Result of the pass, and seconds until the next look."""
         tenant = parse(entry.body)
-        if entry.erasing or tenant.deleting or names.FINALIZER not in tenant.finalizers:
-            # Nothing is made that nobody would remove. kopf adds the finalizer, and we hear of it.
+        if entry.erasing or tenant.deleting:
             return "skipped", self._jittered()
+        if names.FINALIZER not in tenant.finalizers:
+            # Nothing is made that nobody would remove.
+            return await self._guard(entry)
+        entry.unguarded = None
         if tenant.paused:
             await self._write(entry, status.paused(tenant, status_of(entry), now()), urgent=True)
             return "paused", self._jittered()
@@ -286,6 +285,26 @@ class Controller:
         if failed:
             return "failed", 0.0
         return "ok", self._jittered()
+
+    async def _guard(self, entry: Entry) -> tuple[str, float]:
+        """Leave our finalizer to kopf; when that takes too long, put it there, or say why it is refused."""
+        entry.unguarded = entry.unguarded or time.monotonic()
+        left = entry.unguarded + FINALIZER_SECONDS - time.monotonic()
+        if left > 0:
+            return "skipped", left
+        try:
+            entry.body = await finalizer.add(self._cluster, entry.body)
+        except (RefusedError, InvalidError) as error:
+            log.warning("finalizer refused", error=str(error))
+            message = (
+                f"the API server refuses the finalizer {names.FINALIZER}, and nothing is made or changed "
+                f"without it, for nobody would erase it: {error}"
+            )
+            problem = Step(done=False, reason="FinalizerRefused", message=message, stalled=True)
+            new = status.of(parse(entry.body), Facts(problem=problem), status_of(entry), now())
+            await self._write(entry, new, urgent=True)
+            return "failed", 0.0
+        return "skipped", 0.0
 
     async def _write(self, entry: Entry, new: Object, *, urgent: bool) -> bool:
         """Write the status if it changed. False when put off: mere progress, soon after the last."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -12,11 +13,13 @@ import structlog
 from guestpost_operator import metrics, status
 from guestpost_operator.api.tenant import InvalidTenantError, parse
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import BackendError
+from guestpost_operator.backends.errors import BackendError, InvalidError, RefusedError
 from guestpost_operator.backends.kinds import TENANT
+from guestpost_operator.lifecycle import finalizer
 from guestpost_operator.lifecycle.controller import Controller, Entry, now, status_of
 from guestpost_operator.lifecycle.erase import Eraser, Progress
 from guestpost_operator.lifecycle.reporter import Reporter
+from guestpost_operator.revision import Object
 from guestpost_operator.status import Step
 
 log = structlog.get_logger()
@@ -82,6 +85,8 @@ class Erasure:
                 pause = POLL_SECONDS[0]
             completed = progress.completed
             if progress.done:
+                progress = await self._release(live, progress)
+            if progress.done:
                 log.info("tenant erased", completed=completed)
                 return
             overdue = time.monotonic() >= deadline
@@ -91,6 +96,16 @@ class Erasure:
                 raise NotErasedError(f"{progress.step}: {why}")
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, most)
+
+    async def _release(self, body: Object, progress: Progress) -> Progress:
+        """Let the tenant go. kopf would do it after us, and would keep quiet if that was refused."""
+        try:
+            await finalizer.remove(self._cluster, body)
+        except (RefusedError, InvalidError) as error:
+            message = f"everything is erased, but the API server does not let the finalizer go: {error}"
+            blocked = Step(done=False, reason="FinalizerRefused", message=message, stalled=True)
+            return replace(progress, step="Finalizer", blocked=blocked)
+        return progress
 
     async def _report(self, entry: Entry, progress: Progress, *, overdue: bool) -> None:
         blocked = progress.blocked

@@ -26,7 +26,7 @@ def labels(tenant: Tenant) -> dict[str, str]:
 
 
 def topic(tenant: Tenant) -> Topic:
-    """The topic as wanted: kept and carried in the tenant's region only."""
+    """The topic as wanted: its messages rest in the tenant's region only, and only until they are read."""
     project = tenant.spec.google_project
     return Topic(
         name=names.topic(project, tenant.name, tenant.uid),
