@@ -67,6 +67,11 @@ def _web() -> int:
 
 
 def _export(folder: str) -> int:
+    if not folder:
+        from guestpost_crm.privacy.export.program import run
+
+        _wait_for_schema()
+        return run()
     import json
 
     from guestpost_crm.privacy.export.exporting import export
@@ -102,7 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     ):
         programs.add_parser(name, help=what).set_defaults(run=lambda options, run=run: run())
     program = programs.add_parser("export", help="write everything of this tenant into one archive")
-    program.add_argument("folder", help="where to write export.zip")
+    program.add_argument(
+        "folder",
+        nargs="?",
+        default="",
+        help="where to write export.zip; left out, write and serve the TenantExport EXPORT_NAME",
+    )
     program.set_defaults(run=lambda options: _export(options.folder))
     program = programs.add_parser("import", help="read such an archive into a tenant that has nothing yet")
     program.add_argument("archive")

@@ -47,6 +47,15 @@ class Environment:
     database_wait_seconds: int = 120
     support_contact: str = ""
     log_level: str = "INFO"
+    kubernetes_api_url: str = "https://kubernetes.default.svc"
+    kubernetes_ca_file: str = ""
+    kubernetes_token_file: str = ""
+    namespace: str = ""
+    export_name: str = ""
+    export_folder: str = "/export"
+    export_url: str = "https://export-{name}:8443"
+    export_ca_file: str = ""
+    export_tls_name: str = ""
     quiet_poll_seconds: float = 300.0
     outbox_settle_seconds: float = 20.0
 

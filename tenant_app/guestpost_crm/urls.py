@@ -6,6 +6,7 @@ from guestpost_crm.accounts import views as accounts
 from guestpost_crm.audit import views as audit
 from guestpost_crm.gmail import views as gmail
 from guestpost_crm.inbox import views as inbox
+from guestpost_crm.privacy import views as privacy
 from guestpost_crm.web import views as web
 
 urlpatterns = [
@@ -20,6 +21,10 @@ urlpatterns = [
     path("mailboxes", gmail.mailboxes, name="mailboxes"),
     path("mailboxes/connect", gmail.connect, name="mailbox-connect"),
     path("mailboxes/<int:key>/disconnect", gmail.disconnect, name="mailbox-disconnect"),
+    path("data", privacy.data, name="data"),
+    path("data/exports", privacy.request_export, name="export-request"),
+    path("data/exports/<slug:name>/archive", privacy.archive, name="export-archive"),
+    path("data/exports/<slug:name>/delete", privacy.delete_export, name="export-delete"),
     path("audit", audit.log, name="audit"),
     path("sign-in", accounts.sign_in, name="sign-in"),
     path("sign-out", accounts.sign_out, name="sign-out"),

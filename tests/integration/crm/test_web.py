@@ -45,7 +45,7 @@ def conversation(
 
 
 def arguments(pattern: Any) -> dict[str, Any]:
-    kinds = {"IntConverter": 1, "UUIDConverter": uuid.uuid4()}
+    kinds = {"IntConverter": 1, "UUIDConverter": uuid.uuid4(), "SlugConverter": "x"}
     return {name: kinds[type(conv).__name__] for name, conv in pattern.pattern.converters.items()}
 
 

@@ -19,6 +19,9 @@ if (body.dataset.newestAddress) {
   setInterval(look, 4000);
 }
 
+// What goes on by itself is looked at again.
+if (body.dataset.reload) setInterval(() => { if (!document.hidden) location.reload(); }, Number(body.dataset.reload));
+
 // j and k move through the list, Enter opens, r replies, u goes back.
 const rows = [...document.querySelectorAll(".threads a")];
 const move = (step) => {
