@@ -39,6 +39,9 @@ EMULATOR_VARIABLE = "PUBSUB_EMULATOR_HOST"
 ACK_DEADLINE_SECONDS = 60
 # The least that Pub/Sub takes: https://cloud.google.com/pubsub/quotas#resource_limits
 RETENTION_SECONDS = 600
+TIMED_OUT = "DEADLINE_EXCEEDED"
+# gRPC ends a call at its deadline; where it does not, this much later we do.
+GRACE_SECONDS = 5
 
 Policy = Mapping[str, frozenset[str]]
 T = TypeVar("T")
@@ -110,12 +113,16 @@ class Messaging(Protocol):
 
 
 class PubSub:
-    """`Messaging` over Google's asynchronous clients, with bounded calls and timeouts."""
+    """`Messaging` over Google's asynchronous clients, with bounded calls and timeouts.
+
+    After a call that was not answered in time, calls for the same project fail at once for as long as
+    a timeout; then one of them tries. So a project that hangs holds up the tenants of no other.
+    """
 
     def __init__(self, *, concurrency: int = 16, timeout: float = 30) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout = timeout
-        self._channels: list[grpc.aio.Channel] = []
+        self._silent_until: dict[str, float] = {}
         self._clients: tuple[PublisherAsyncClient, SubscriberAsyncClient] | None = None
 
     def _connect(self) -> tuple[PublisherAsyncClient, SubscriberAsyncClient]:
@@ -124,7 +131,6 @@ class PubSub:
             emulator = os.environ.get(EMULATOR_VARIABLE)
             if emulator:
                 channel = grpc.aio.insecure_channel(emulator)
-                self._channels.append(channel)
                 self._clients = (
                     PublisherAsyncClient(transport=PublisherGrpcAsyncIOTransport(channel=channel)),
                     SubscriberAsyncClient(transport=SubscriberGrpcAsyncIOTransport(channel=channel)),
@@ -147,7 +153,7 @@ class PubSub:
         """The topic, None when absent."""
         try:
             found = await self._call(
-                "GetTopic", lambda publisher, _: publisher.get_topic(topic=name, **self._options)
+                "GetTopic", name, lambda publisher, _: publisher.get_topic(topic=name, **self._options)
             )
         except NotFoundError:
             return None
@@ -164,7 +170,9 @@ class PubSub:
         """Make it; raises `AlreadyExistsError`."""
         request = _topic(topic)
         await self._call(
-            "CreateTopic", lambda publisher, _: publisher.create_topic(request=request, **self._options)
+            "CreateTopic",
+            topic.name,
+            lambda publisher, _: publisher.create_topic(request=request, **self._options),
         )
 
     async def update_topic(self, topic: Topic) -> None:
@@ -174,14 +182,16 @@ class PubSub:
             topic=_topic(topic), update_mask=field_mask_pb2.FieldMask(paths=mask)
         )
         await self._call(
-            "UpdateTopic", lambda publisher, _: publisher.update_topic(request=request, **self._options)
+            "UpdateTopic",
+            topic.name,
+            lambda publisher, _: publisher.update_topic(request=request, **self._options),
         )
 
     async def delete_topic(self, name: str) -> None:
         """Delete it; absent is success."""
         try:
             await self._call(
-                "DeleteTopic", lambda publisher, _: publisher.delete_topic(topic=name, **self._options)
+                "DeleteTopic", name, lambda publisher, _: publisher.delete_topic(topic=name, **self._options)
             )
         except NotFoundError:
             return
@@ -191,6 +201,7 @@ class PubSub:
         try:
             found = await self._call(
                 "GetSubscription",
+                name,
                 lambda _, subscriber: subscriber.get_subscription(subscription=name, **self._options),
             )
         except NotFoundError:
@@ -210,6 +221,7 @@ class PubSub:
         request = _subscription(subscription)
         await self._call(
             "CreateSubscription",
+            subscription.name,
             lambda _, subscriber: subscriber.create_subscription(request=request, **self._options),
         )
 
@@ -227,6 +239,7 @@ class PubSub:
         )
         await self._call(
             "UpdateSubscription",
+            subscription.name,
             lambda _, subscriber: subscriber.update_subscription(request=request, **self._options),
         )
 
@@ -235,6 +248,7 @@ class PubSub:
         try:
             await self._call(
                 "DeleteSubscription",
+                name,
                 lambda _, subscriber: subscriber.delete_subscription(subscription=name, **self._options),
             )
         except NotFoundError:
@@ -246,6 +260,7 @@ class PubSub:
         try:
             found = await self._call(
                 "GetIamPolicy",
+                resource,
                 lambda publisher, _: publisher.get_iam_policy(request=request, **self._options),
             )
         except UnsupportedError:
@@ -272,6 +287,7 @@ class PubSub:
         try:
             await self._call(
                 "SetIamPolicy",
+                resource,
                 lambda publisher, _: publisher.set_iam_policy(request=request, **self._options),
             )
         except UnsupportedError:
@@ -289,21 +305,43 @@ class PubSub:
         return {"timeout": self._timeout, "retry": None}
 
     async def _call(
-        self, method: str, call: Callable[[PublisherAsyncClient, SubscriberAsyncClient], Awaitable[T]]
+        self,
+        method: str,
+        resource: str,
+        call: Callable[[PublisherAsyncClient, SubscriberAsyncClient], Awaitable[T]],
     ) -> T:
+        project = resource.split("/")[1]
         async with self._slots:
+            self._fail_if_silent(project)
             begin = time.perf_counter()
             code = "OK"
             try:
                 clients = self._connect()
-                async with asyncio.timeout(self._timeout + 5):
+                async with asyncio.timeout(self._timeout + GRACE_SECONDS):
                     return await call(*clients)
             except (exceptions.GoogleAPICallError, GoogleAuthError, TimeoutError) as error:
                 code = _code(error)
                 raise _error(method, error) from error
             finally:
+                self._heard(project, code)
                 metrics.PUBSUB_REQUESTS.labels(method, code).inc()
                 metrics.PUBSUB_SECONDS.labels(method).observe(time.perf_counter() - begin)
+
+    def _fail_if_silent(self, project: str) -> None:
+        until = self._silent_until.get(project)
+        if until is None:
+            return
+        now = time.monotonic()
+        if now < until:
+            raise UnavailableError(f"Pub/Sub gave no answer in time for project {project} a moment ago")
+        # This call tries; the others go on failing until it is known what became of it.
+        self._silent_until[project] = now + self._timeout + GRACE_SECONDS
+
+    def _heard(self, project: str, code: str) -> None:
+        if code == TIMED_OUT:
+            self._silent_until[project] = time.monotonic() + self._timeout
+        else:
+            self._silent_until.pop(project, None)
 
 
 def _topic(topic: Topic) -> types.Topic:
@@ -330,6 +368,8 @@ def _subscription(subscription: Subscription) -> types.Subscription:
 
 
 def _code(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return TIMED_OUT
     grpc_code = getattr(error, "grpc_status_code", None)
     return grpc_code.name if grpc_code is not None else "UNAVAILABLE"
 

@@ -1,4 +1,4 @@
-"""Nothing is made without our finalizer, and a refusal of it is told: kopf takes one for a conflict and is quiet."""
+"""Nothing is made without our finalizer, and a refusal of it is told: kopf keeps quiet about one."""
 
 import pytest
 from guestpost_operator.api import names
