@@ -1,4 +1,4 @@
-"""`guestpost-crm web | sync | migrate | export | import`: the tenant's programs."""
+"""`guestpost-crm web | sync | migrate | pause | offboard | export | import`: the tenant's programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 
@@ -97,6 +98,15 @@ def _import(archive: str) -> int:
     return 0
 
 
+def _tell_gmail(what: str) -> int:
+    from guestpost_crm.gmail import offboarding
+
+    left = {"pause": offboarding.pause, "offboard": offboarding.offboard}[what]()
+    if left:
+        print(f"guestpost-crm {what}: {left} mailboxes are left; run it again", file=sys.stderr)
+    return 1 if left else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="guestpost-crm", description=__doc__)
     programs = parser.add_subparsers(metavar="program", required=True)
@@ -104,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         ("web", _web, "serve the pages"),
         ("sync", _sync, "keep the mailboxes level with Gmail, send what is to be sent"),
         ("migrate", _migrate, "bring the database's tables up to date"),
+        ("pause", partial(_tell_gmail, "pause"), "stop Gmail's notifications; consents stay"),
+        ("offboard", partial(_tell_gmail, "offboard"), "revoke every consent at Google, for good"),
     ):
         programs.add_parser(name, help=what).set_defaults(run=lambda options, run=run: run())
     program = programs.add_parser("export", help="write everything of this tenant into one archive")

@@ -46,6 +46,7 @@ class Environment:
     metrics_port: int = 9090
     database_wait_seconds: int = 120
     support_contact: str = ""
+    suspend_reason: str = ""
     log_level: str = "INFO"
     kubernetes_api_url: str = "https://kubernetes.default.svc"
     kubernetes_ca_file: str = ""

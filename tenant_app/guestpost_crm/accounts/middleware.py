@@ -8,14 +8,23 @@ from typing import Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 
 from guestpost_crm.accounts.models import Person
+from guestpost_crm.environment import current
 
 
 def public(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Mark a view as one that needs no sign-in."""
     view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def open_while_suspended(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Mark a view that answers also while the server is suspended: nobody's own data is held back."""
+    view.is_open_while_suspended = True  # type: ignore[attr-defined]
     return view
 
 
@@ -36,3 +45,18 @@ class SignInRequired(MiddlewareMixin):
         if request.user.is_authenticated or getattr(view, "is_public", False):
             return None
         return redirect_to_login(request.get_full_path())
+
+
+class Suspended(MiddlewareMixin):
+    """While the server is suspended, says why instead of showing what was asked for."""
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """Let the request through, or answer it with 503 (RFC 9110, section 15.6.4)."""
+        if not current().suspend_reason:
+            return None
+        if getattr(view, "is_public", False) or getattr(view, "is_open_while_suspended", False):
+            return None
+        context = {"reason": current().suspend_reason}
+        return render(request, "accounts/suspended.html", context, status=503)

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from guestpost_crm.accounts.middleware import public
+from guestpost_crm.accounts.middleware import open_while_suspended, public
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.accounts.signin import SignInError, person_for, verify
 from guestpost_crm.audit.services import record
@@ -110,6 +110,7 @@ def _connected(request: HttpRequest, claims: dict[str, Any], tokens: dict[str, A
     return redirect("mailboxes")
 
 
+@open_while_suspended
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""

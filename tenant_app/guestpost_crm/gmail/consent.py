@@ -44,8 +44,12 @@ def connect(person: Person, claims: dict[str, Any], sealed: str) -> Mailbox:
     return mailbox
 
 
-def disconnect(mailbox: Mailbox, person: Person) -> None:
+def disconnect(mailbox: Mailbox, person: Person | None) -> None:
     """Stop Gmail's notifications, revoke the consent at Google, and destroy the token; mail stays.
+
+    Args:
+        mailbox: which.
+        person: who asks for it; None when the whole server goes.
 
     Raises:
         BrokerError: Google could not be told; nothing is changed then, and it can be tried again.

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from guestpost_crm.accounts.middleware import signed_in
+from guestpost_crm.accounts.middleware import open_while_suspended, signed_in
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.environment import current
 from guestpost_crm.privacy import exports, kubernetes
@@ -22,6 +22,7 @@ def _owner(request: HttpRequest) -> Person:
     return person
 
 
+@open_while_suspended
 @require_GET
 def data(request: HttpRequest) -> HttpResponse:
     """Exports with their progress, and a button for a new one."""
@@ -43,6 +44,7 @@ def data(request: HttpRequest) -> HttpResponse:
     return render(request, "privacy/data.html", context)
 
 
+@open_while_suspended
 @require_POST
 def request_export(request: HttpRequest) -> HttpResponse:
     """Ask for an export."""
@@ -56,6 +58,7 @@ def request_export(request: HttpRequest) -> HttpResponse:
     return redirect("data")
 
 
+@open_while_suspended
 @require_POST
 def delete_export(request: HttpRequest, name: str) -> HttpResponse:
     """Delete an export and its archive."""
@@ -69,6 +72,7 @@ def delete_export(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("data")
 
 
+@open_while_suspended
 @require_GET
 def archive(request: HttpRequest, name: str) -> HttpResponseBase:
     """The archive, passed through to its owner; a download that broke off can be continued."""
