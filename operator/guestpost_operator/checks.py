@@ -13,10 +13,13 @@ from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.errors import BackendError, NotFoundError
 from guestpost_operator.backends.kinds import (
     CLAIM,
+    CONFIG_MAP,
     EVENT,
+    NAMESPACE,
     OWNED,
     PERSISTENT_VOLUME,
     POD,
+    SECRET,
     TENANT,
     VOLUME_CLAIM,
     Kind,
@@ -27,10 +30,12 @@ from guestpost_operator.settings import Config
 SHOWN = 20
 # What makes the release whole again after a refusal, as the chart says it: it knows release and revision.
 RECOVER_VARIABLE = "RECOVER_WITH"
-# The rights that the operator uses, by kind; the chart's RBAC grants just these.
-_OWNED_VERBS = ("get", "list", "watch", "create", "patch", "delete")
+# The rights that the operator uses, by kind; the chart's RBAC grants just these. Owned objects are listed and
+# watched; only those that are looked at one by one are also got.
+_OWNED_VERBS = ("list", "watch", "create", "patch", "delete")
+_GOT = (NAMESPACE, SECRET, CONFIG_MAP)
 RIGHTS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    *((kind, _OWNED_VERBS) for kind in OWNED),
+    *((kind, ("get", *_OWNED_VERBS) if kind in _GOT else _OWNED_VERBS) for kind in OWNED),
     (TENANT, ("get", "list", "watch", "patch")),
     (CLAIM, ("list", "delete")),
     (POD, ("list", "delete")),
