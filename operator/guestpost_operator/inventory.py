@@ -65,7 +65,7 @@ class Inventory:
         key = Key(obj["kind"], metadata["name"])
         old = self._tenants.get(owner, {}).get(key)
         version = _version(metadata)
-        if old is not None and old.uid == metadata["uid"] and old.version >= version:
+        if old is not None and old.version >= version:
             return changed
         new = Observed(
             uid=metadata["uid"],
@@ -116,6 +116,12 @@ class Inventory:
                 self._drop(place, owner)
                 changed.add(owner)
         return changed
+
+    def deleted(self, tenant_uid: str, key: Key) -> None:
+        """Take note that we have deleted an object ourselves, before the watch tells."""
+        known = self._tenants.get(tenant_uid, {}).get(key)
+        if known is not None:
+            self._drop((key.kind, known.namespace, key.name), tenant_uid)
 
     def forget_tenant(self, tenant_uid: str) -> None:
         """Drop everything about a tenant that is gone."""

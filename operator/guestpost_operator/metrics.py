@@ -25,7 +25,9 @@ PUBSUB_SECONDS = Histogram("guestpost_pubsub_request_seconds", "Time of a call t
 DRIFT = Counter(
     "guestpost_drift_corrected", "Objects that were changed or deleted by others and restored.", ["kind"]
 )
-PRUNED = Counter("guestpost_pruned", "Objects that are no longer rendered and were deleted.", ["kind"])
+PRUNED = Counter(
+    "guestpost_objects_pruned", "Objects that are no longer rendered and were deleted.", ["kind"]
+)
 ERASURES = Counter("guestpost_erasures", "Attempts to erase a tenant, by result.", ["result"])
 WATCH_RESTARTS = Counter(
     "guestpost_watch_restarts", "Watches that began again, by kind and why.", ["kind", "why"]

@@ -122,14 +122,16 @@ def _conditions(tenant: Tenant, facts: Facts) -> list[Condition]:
         condition(Type.STALLED, Truth.TRUE, stalled.reason, stalled.message)
         if stalled
         else condition(Type.STALLED, Truth.FALSE, "NotStalled"),
-        *(
-            condition(kind, Truth.TRUE if step.done else Truth.FALSE, step.reason, step.message)
-            for kind, step in facts.parts()
-        ),
+        *(condition(kind, _truth(step), step.reason, step.message) for kind, step in facts.parts()),
         condition(Type.ISOLATED, Truth.UNKNOWN, "NotChecked", "no packet check has run in this cluster yet"),
         condition(Type.DELETION_BLOCKED, Truth.FALSE, "NotDeleting"),
         condition(Type.PAUSED, Truth.FALSE, "NotPaused"),
     ]
+
+
+def _truth(step: Step) -> Truth:
+    # Not looked at is not the same as not there: a part may run well while a step before it has a problem.
+    return Truth.UNKNOWN if step is WAITING else Truth(str(step.done))
 
 
 def _ready(tenant: Tenant, facts: Facts) -> Condition:

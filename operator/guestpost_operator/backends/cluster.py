@@ -46,8 +46,10 @@ _JSON_PATCH = "application/json-patch+json"
 class Cluster(Protocol):
     """What lifecycles do to the cluster. Every method raises `BackendError` when it fails."""
 
-    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object | None:
-        """One object, None when absent."""
+    async def get(
+        self, kind: Kind, name: str, namespace: str | None = None, *, whole: bool = False
+    ) -> Object | None:
+        """One object, None when absent; of a Secret the metadata only, unless the whole is asked for."""
 
     async def find(self, kind: Kind, namespace: str | None = None, selector: str = "") -> list[Object]:
         """All objects that match, page by page; of Secrets the metadata only."""
@@ -104,10 +106,13 @@ class KubernetesCluster:
         """Close the connections."""
         await self._client.close()
 
-    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object | None:
-        """One object, None when absent."""
+    async def get(
+        self, kind: Kind, name: str, namespace: str | None = None, *, whole: bool = False
+    ) -> Object | None:
+        """One object, None when absent; of a Secret the metadata only, unless the whole is asked for."""
+        accept = _METADATA_ONLY if kind.secret and not whole else None
         try:
-            return await self.request("GET", kind.path(namespace, name))
+            return await self.request("GET", kind.path(namespace, name), accept=accept)
         except NotFoundError:
             return None
 

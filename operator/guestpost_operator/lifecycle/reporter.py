@@ -85,8 +85,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
     told = []
     for each in new.get("conditions", ()):
         was = before.get(each["type"], {}).get("status")
-        good = each["type"] in _GOOD
-        bad = each["status"] != "True" if good else each["status"] == "True"
+        bad = each["status"] == ("False" if each["type"] in _GOOD else "True")
         if was == each["status"] or (was is None and (each["status"] != "True" or each["type"] not in _TOLD)):
             continue
         if each["type"] in _TOLD or (bad and was == "True"):

@@ -113,7 +113,7 @@ class SecretKeeper:
     async def _certificate(self, tenant: Tenant, memory: Memory) -> credentials.Certificate:
         observed = self._observed(tenant, names.SECRET_WEB_TLS)
         if memory.certificate is None or (observed and memory.certificate[0] != observed.uid):
-            secret = await self._cluster.get(SECRET, names.SECRET_WEB_TLS, tenant.namespace)
+            secret = await self._cluster.get(SECRET, names.SECRET_WEB_TLS, tenant.namespace, whole=True)
             if secret is None:
                 raise ConflictError("the web's certificate is gone; it is made again")
             self._remember_certificate(secret, memory)
@@ -134,4 +134,6 @@ class SecretKeeper:
             return
         await self._cluster.delete(SECRET, names.SECRET_WEB_TLS, tenant.namespace, observed.uid)
         memory.certificate = None
-        raise ConflictError("the web's certificate is being replaced")
+        # This pass makes the new one.
+        self._inventory.deleted(tenant.uid, Key(SECRET.name, names.SECRET_WEB_TLS))
+        log.info("certificate replaced", object=names.SECRET_WEB_TLS)

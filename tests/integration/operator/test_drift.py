@@ -174,11 +174,11 @@ async def test_lost_credentials_are_made_again_where_that_loses_nothing(ready, t
     before = await admin.get(DEPLOYMENT, "web", f"gpt-{name}")
     certificate = (await admin.get(CONFIG_MAP, "trust", f"gpt-{name}"))["data"]["web-ca.crt"]
     for secret in ("db-credentials", "web-tls"):
-        old = await admin.get(SECRET, secret, f"gpt-{name}")
+        old = await admin.get(SECRET, secret, f"gpt-{name}", whole=True)
         await admin.delete(SECRET, secret, f"gpt-{name}", None)
 
         async def replaced(secret=secret, old=old):
-            new = await admin.get(SECRET, secret, f"gpt-{name}")
+            new = await admin.get(SECRET, secret, f"gpt-{name}", whole=True)
             return new and new["data"] != old["data"]
 
         await tenants.eventually(replaced, f"a new {secret}")
@@ -198,7 +198,7 @@ def stamp(deployment):
 
 async def test_a_lost_tenant_key_is_never_replaced(ready, tenants, admin):
     _, name = ready
-    key = copy.deepcopy(await admin.get(SECRET, "crm-keys", f"gpt-{name}"))
+    key = copy.deepcopy(await admin.get(SECRET, "crm-keys", f"gpt-{name}", whole=True))
     await admin.delete(SECRET, "crm-keys", f"gpt-{name}", None)
     stalled = await tenants.wait(name, "Stalled", "True", "TenantKeyLost")
     assert stalled["status"]["phase"] == "Blocked"
