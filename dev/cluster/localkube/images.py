@@ -29,6 +29,7 @@ _CA = Path("/etc/ssl/certs/ca-certificates.crt")
 _ARCHIVE = re.compile(r"-[0-9a-f]{12}\.tar")
 # Archives of one image that stay: what other checkouts and clusters use.
 _KEPT = 3
+_PROJECT = (paths.ROOT / "pyproject.toml", paths.ROOT / "uv.lock")
 _IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
@@ -47,6 +48,7 @@ class Image:
         rootfs: root file system, for base images.
         program: name of a Go program that it holds, as `program` in the build context.
         base: name of the image that it is built on.
+        requirements: what chooses its Python packages from the lock file, as for `uv export`.
         tag_prefix: stands before the hash.
         fixed_tag: used instead of the hash, where others name the image.
     """
@@ -57,6 +59,7 @@ class Image:
     rootfs: RootFs | None = None
     program: str = ""
     base: str = ""
+    requirements: tuple[str, ...] = ()
     tag_prefix: str = ""
     fixed_tag: str = ""
 
@@ -69,7 +72,11 @@ class Image:
     def fingerprint(self) -> str:
         """A hash of everything that the image is made from, as it was when first asked for."""
         digest = hashlib.sha256(self.dockerfile.read_bytes())
+        digest.update(_locked(self.requirements).encode())
         for path in _files(self.inputs):
+            if self.requirements and path in _PROJECT:
+                # Of these only the image's own packages count.
+                continue
             digest.update(str(path.relative_to(paths.ROOT)).encode())
             digest.update(path.read_bytes())
         for part in (
@@ -100,10 +107,23 @@ def _program(name: str, fixed_tag: str = "") -> Image:
     return Image(name, _FILES / "program.Dockerfile", program=name, fixed_tag=fixed_tag)
 
 
-def _application(name: str, folder: str, package: str) -> Image:
+def _locked(requirements: tuple[str, ...]) -> str:
+    """The locked packages that an image installs, as its Dockerfile asks uv for them."""
+    if not requirements:
+        return ""
+    bootstrap = [str(paths.ROOT / "dev/bootstrap"), "--print-uv"]
+    uv = subprocess.run(bootstrap, check=True, capture_output=True, text=True).stdout.strip()
+    export = [uv, "export", "--frozen", "--no-emit-project", "--no-header", *requirements]
+    done = subprocess.run(export, cwd=paths.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ImageError(f"uv export:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _application(name: str, folder: str, package: str, *requirements: str) -> Image:
     root = paths.ROOT
-    inputs = (root / "pyproject.toml", root / "uv.lock", root / folder / package)
-    return Image(name, root / folder / "Dockerfile", inputs=inputs, base="python")
+    inputs = (*_PROJECT, root / folder / package)
+    return Image(name, root / folder / "Dockerfile", inputs, base="python", requirements=requirements)
 
 
 IMAGES: dict[str, Image] = {
@@ -123,10 +143,10 @@ IMAGES: dict[str, Image] = {
         _program("pause", fixed_tag="1"),
         _program("local-path-provisioner"),
         _program("pubsub-standin"),
-        _application("operator", "operator", "guestpost_operator"),
-        _application("crm", "tenant_app", "guestpost_crm"),
-        _application("broker", "consent_broker", "guestpost_broker"),
-        _application("google-standin", "dev/google", "google_standin"),
+        _application("operator", "operator", "guestpost_operator", "--no-dev", "--extra", "operator"),
+        _application("crm", "tenant_app", "guestpost_crm", "--no-dev", "--extra", "crm"),
+        _application("broker", "consent_broker", "guestpost_broker", "--no-dev", "--extra", "broker"),
+        _application("google-standin", "dev/google", "google_standin", "--only-group", "google"),
     )
 }
 APPLICATIONS = ("operator", "crm", "broker", "google-standin", "pubsub-standin", "postgresql")
