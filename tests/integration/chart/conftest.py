@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from guestpost_operator.testing import PubSubStandin
 from kubernetes import client, config, watch
 from localkube import binaries
 from localkube.controlplane import ControlPlane
@@ -137,6 +139,39 @@ class Installation:
             **self.command(pod, **environment), capture_output=True, text=True, check=False, timeout=60
         )
 
+    @contextlib.contextmanager
+    def operator(self, folder: Path, log: Path, **tenants: Any) -> Iterator[None]:
+        """The operator's Deployment, run here: its command, its configuration, its account.
+
+        Args:
+            folder: for its files.
+            log: where it says what it says.
+            tenants: values of the chart's `tenants` besides the least.
+        """
+        sets = [word for key, value in tenants.items() for word in ("--set-json", f"tenants.{key}={value}")]
+        text = self.helm("template", "guestpost", str(CHART), *LEAST, *sets)
+        objects = [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]
+        named = {(each["kind"], each["metadata"]["name"]): each for each in objects}
+        config = yaml.safe_load(named["ConfigMap", "operator-config"]["data"]["config.yaml"])
+        config["operator"] |= {"healthPort": 0, "metricsPort": 0}
+        config["tenants"]["broker"]["caFile"] = str(folder / "ca.crt")
+        config["rollout"] = "Immediate"
+        (folder / "ca.crt").write_text("")
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        command = self.command(
+            named["Deployment", "operator"]["spec"]["template"],
+            GUESTPOST_CONFIG=str(folder / "config.yaml"),
+            PUBSUB_EMULATOR_HOST=os.environ["PUBSUB_EMULATOR_HOST"],
+            USER="operator",
+        )
+        with log.open("a") as out:
+            process = subprocess.Popen(**command, stdout=out, stderr=subprocess.STDOUT)
+            try:
+                yield
+            finally:
+                process.terminate()
+                process.wait(30)
+
     def play_hook(self, component: str) -> threading.Thread:
         """Be the kubelet for one pod of a hook: run it, and tell the API server how it ended."""
 
@@ -165,16 +200,37 @@ class Installation:
         return thread
 
 
+AUDIT = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+  - {level: Metadata, users: ["system:serviceaccount:guestpost-system:operator"]}
+  - {level: None}
+"""
+
+
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Shared by tests that leave it as it is, or make things under names of their own."""
     folder = tmp_path_factory.mktemp("chart")
-    with ControlPlane(folder) as plane:
+    (folder / "audit.yaml").write_text(AUDIT)
+    audit = (f"--audit-policy-file={folder}/audit.yaml", f"--audit-log-path={folder}/audit.log")
+    with ControlPlane(folder, apiserver=audit) as plane:
         installation = Installation(plane, folder)
         for path in gateway_api():
             installation.kubectl("apply", "--server-side", "-f", str(path))
         installation.install()
         yield installation
+
+
+@pytest.fixture
+def pubsub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The stand-in for Pub/Sub, for operators that are started meanwhile."""
+    binary = binaries.ensure("pubsub-standin")["pubsub-standin"]
+    with PubSubStandin(binary, tmp_path / "pubsub.log") as standin:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", standin.address)
+        yield
 
 
 @pytest.fixture(scope="session")
