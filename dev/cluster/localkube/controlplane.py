@@ -106,6 +106,8 @@ def controller_manager_arguments(
         f"--cluster-signing-cert-file={authority.certificate}",
         f"--cluster-signing-key-file={authority.key}",
         "--use-service-account-credentials=true",
+        # Else it makes this folder below /usr.
+        f"--flex-volume-plugin-dir={config.parent / 'volume-plugins'}",
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
         "--concurrent-namespace-syncs=20",

@@ -8,7 +8,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from localkube import binaries
+from localkube import binaries, kubeconfig
 from localkube.process import StartError, find, wait_until
 
 _WORDS = ["-n", "gateway", "port-forward", "service/gateway"]
@@ -35,6 +35,7 @@ def start(folder: Path, config: Path, port: int) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env={**os.environ, **kubeconfig.environment(config)},
             start_new_session=True,
         )
 

@@ -21,9 +21,20 @@ from localkube.controlplane import (
     etcd_arguments,
 )
 from localkube.node import ADDRESS, API_PORT, BRIDGE, NODE_NAME, POD_RANGE, Node
+from localkube.paths import OF_THE_BOX
 from localkube.process import wait_until
 
 GATEWAY_ADDRESS = "10.96.0.80"
+# Settings of the whole machine that the kubelet would write: it sees them as it wants them.
+# https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/util/sysctl/sysctl.go
+_KERNEL = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
 
 
 def main(folder: Path, cgroup: str) -> None:
@@ -36,6 +47,8 @@ def main(folder: Path, cgroup: str) -> None:
     programs = Programs(folder / "logs")
     paths = binaries.ensure(*binaries.CONTROL_PLANE, *binaries.NODE)
     programs.start("etcd", [paths["etcd"], *etcd_arguments(folder / "etcd", 2379, 2380)])
+    # An earlier one's would look like an answer.
+    node.containerd_socket.unlink(missing_ok=True)
     programs.start("containerd", ["containerd", "--config", node.config / "containerd.toml"])
     api = apiserver_arguments(authority, etcd_port=2379, address=ADDRESS, port=API_PORT)
     programs.start("kube-apiserver", [paths["kube-apiserver"], *api])
@@ -84,6 +97,30 @@ def _run(*command: str) -> None:
 def _isolate() -> None:
     _run("mount", "--make-rprivate", "/")
     _run("mount", "-t", "tmpfs", "tmpfs", "/run")
+    for path in OF_THE_BOX[1:]:
+        _cover(path)
+    settings = Path("/run/kernel")
+    for name, value in _KERNEL.items():
+        seen = settings / name
+        seen.parent.mkdir(parents=True, exist_ok=True)
+        seen.write_text(f"{value}\n")
+        _run("mount", "--bind", str(seen), f"/proc/sys/{name}")
+
+
+def _cover(path: Path) -> None:
+    """Keep what is written below a path in memory: some programs can't be told to write elsewhere."""
+    upper, work = (Path("/run/covers") / path.name / part for part in ("upper", "work"))
+    upper.mkdir(parents=True)
+    work.mkdir()
+    _run(
+        "mount",
+        "-t",
+        "overlay",
+        "overlay",
+        "-o",
+        f"lowerdir={path},upperdir={upper},workdir={work}",
+        str(path),
+    )
 
 
 def _network() -> None:

@@ -32,6 +32,11 @@ def write(
     return save(path, content)
 
 
+def environment(path: Path) -> dict[str, str]:
+    """Variables for kubectl and Helm: this kubeconfig, and a cache that goes with its folder."""
+    return {"KUBECONFIG": str(path), "KUBECACHEDIR": str(path.parent / "kube-cache")}
+
+
 def save(path: Path, content: dict[str, Any]) -> Path:
     """Write a kubeconfig as it is, at once and readable by its owner only."""
     unfinished = path.with_suffix(".unfinished")

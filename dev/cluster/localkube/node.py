@@ -79,6 +79,8 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   "io.containerd.tracing.processor.v1.otlp"]
 [grpc]
 address = "{self.containerd_socket}"
+[plugins."io.containerd.internal.v1.opt"]
+path = "{self.folder}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{PAUSE_IMAGE}"
 restrict_oom_score_adj = true
