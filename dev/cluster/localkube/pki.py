@@ -7,7 +7,7 @@ and the front proxy. The keys live as long as the cluster's folder.
 
 from __future__ import annotations
 
-import os
+import secrets
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,8 +48,8 @@ class Authority:
 
     @staticmethod
     def _new_key(path: Path) -> None:
+        path.touch(mode=0o600)
         _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path)
-        os.chmod(path, 0o600)  # noqa: PTH101 - beside the openssl calls
 
     def issue(
         self, name: str, user: str, *, groups: Sequence[str] = (), alternatives: Sequence[str] = ()
@@ -75,9 +75,11 @@ class Authority:
             lines.append(f"subjectAltName={','.join(alternatives)}")
         extensions.write_text("\n".join(lines))
         unfinished = self.folder / f"{name}.crt.unfinished"
+        # By chance: a file that counts would be written by two processes at once.
+        serial = f"0x{secrets.token_hex(16)}"
         _openssl(
             "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key,
-            "-CAcreateserial", "-days", _DAYS, "-extfile", extensions, "-out", unfinished,
+            "-set_serial", serial, "-days", _DAYS, "-extfile", extensions, "-out", unfinished,
         )  # fmt: skip
         unfinished.rename(certificate)
         request.unlink()
@@ -89,5 +91,7 @@ class Authority:
         private, public = self.folder / "service-account.key", self.folder / "service-account.pub"
         if not public.exists():
             _openssl("genrsa", "-out", private, "2048")
-            _openssl("rsa", "-in", private, "-pubout", "-out", public)
+            unfinished = public.with_suffix(".unfinished")
+            _openssl("rsa", "-in", private, "-pubout", "-out", unfinished)
+            unfinished.rename(public)
         return private, public
