@@ -98,6 +98,11 @@ def ensure(*names: str) -> dict[str, Path]:
     return {name: _ensure(name, PROGRAMS[name]) for name in names}
 
 
+def fingerprint(name: str) -> str:
+    """A hash of what a program is built from; building it is not needed to know it."""
+    return _fingerprint(PROGRAMS[name])
+
+
 def module_folder(name: str) -> Path:
     """Where the sources of a program's module are, for the manifests and CRDs that it ships.
 
@@ -156,7 +161,7 @@ def _go(module: Path, *arguments: str) -> str:
 
 def _fingerprint(program: Program) -> str:
     digest = hashlib.sha256(f"{program.package} {program.ldflags} {_go_version()}".encode())
-    sources = [program.module / "go.mod", program.module / "go.sum", *sorted(program.module.glob("*.go"))]
+    sources = [program.module / "go.mod", program.module / "go.sum", *sorted(program.module.rglob("*.go"))]
     for source in sources:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,21 +71,24 @@ class Image:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of everything that the image is made from, as it was when first asked for."""
-        digest = hashlib.sha256(self.dockerfile.read_bytes())
-        digest.update(_locked(self.requirements).encode())
-        for path in _files(self.inputs):
-            if self.requirements and path in _PROJECT:
-                # Of these only the image's own packages count.
-                continue
-            digest.update(str(path.relative_to(paths.ROOT)).encode())
-            digest.update(path.read_bytes())
-        for part in (
-            self.rootfs.fingerprint if self.rootfs else "",
-            str(binaries.ensure(self.program)[self.program]) if self.program else "",
-            IMAGES[self.base].fingerprint if self.base else "",
-        ):
-            digest.update(part.encode())
+        digest = hashlib.sha256()
+        for part in self._parts():
+            # Its length too: what moves from one part to the next is another content.
+            digest.update(len(part).to_bytes(8, "big") + part)
         return digest.hexdigest()[:12]
+
+    def _parts(self) -> Iterator[bytes]:
+        yield self.dockerfile.read_bytes()
+        yield (self.rootfs.fingerprint if self.rootfs else "").encode()
+        yield (binaries.fingerprint(self.program) if self.program else "").encode()
+        yield (IMAGES[self.base].fingerprint if self.base else "").encode()
+        yield _locked(self.requirements).encode()
+        # Of the project's files only the image's own packages count.
+        counted = (path for path in self.inputs if not (self.requirements and path in _PROJECT))
+        for path in _files(counted):
+            yield str(path.relative_to(paths.ROOT)).encode()
+            yield b"executable" if path.stat().st_mode & 0o111 else b""
+            yield path.read_bytes()
 
     @property
     def archive(self) -> Path:
@@ -97,7 +100,11 @@ def _files(inputs: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for entry in inputs:
         if entry.is_dir():
-            found += [path for path in entry.rglob("*") if path.is_file() and not _IGNORED & set(path.parts)]
+            found += [
+                path
+                for path in entry.rglob("*")
+                if path.is_file() and not _IGNORED & set(path.relative_to(entry).parts)
+            ]
         else:
             found.append(entry)
     return sorted(found)
@@ -108,12 +115,19 @@ def _program(name: str, fixed_tag: str = "") -> Image:
 
 
 def _locked(requirements: tuple[str, ...]) -> str:
-    """The locked packages that an image installs, as its Dockerfile asks uv for them."""
+    """The locked packages that an image installs, as its Dockerfile asks uv for them.
+
+    Raises:
+        ImageError: uv is not there, or it can't read the lock file.
+    """
     if not requirements:
         return ""
     bootstrap = [str(paths.ROOT / "dev/bootstrap"), "--print-uv"]
     uv = subprocess.run(bootstrap, check=True, capture_output=True, text=True).stdout.strip()
-    export = [uv, "export", "--frozen", "--no-emit-project", "--no-header", *requirements]
+    if not Path(uv).exists():
+        raise ImageError(f"{uv} is missing: run dev/bootstrap")
+    plain = ("--no-header", "--no-annotate")
+    export = [uv, "export", "--frozen", *requirements, "--no-emit-project", *plain]
     done = subprocess.run(export, cwd=paths.ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImageError(f"uv export:\n{done.stderr[-2000:]}")
@@ -161,7 +175,7 @@ def build(name: str) -> Image:
     image = IMAGES[name]
     if not image.dockerfile.exists():
         raise ImageError(f"image {name} can't be built: {image.dockerfile} is missing")
-    if not image.archive.exists():
+    while not _used(image.archive):
         if image.base:
             build(image.base)
         if image.program:
@@ -169,9 +183,16 @@ def build(name: str) -> Image:
         with locked("images"):
             if not image.archive.exists():
                 _build(image)
-    # A use keeps it from being thrown away.
-    image.archive.touch()
     return image
+
+
+def _used(archive: Path) -> bool:
+    """Keep an archive from being thrown away; whether it is there."""
+    try:
+        os.utime(archive)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _build(image: Image) -> None:
@@ -247,7 +268,10 @@ def _known_to_buildah(reference: str) -> bool:
 
 
 def _buildah(*arguments: str) -> str:
-    storage = ["--root", str(paths.cache() / "buildah"), "--runroot", "/run/guestpost-buildah"]
+    root = paths.cache() / "buildah"
+    # One for each storage: it tells what is mounted there.
+    mounted = f"/run/guestpost-buildah-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
+    storage = ["--root", str(root), "--runroot", mounted]
     done = subprocess.run(["buildah", *storage, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImageError(f"buildah {arguments[0]}:\n{(done.stdout + done.stderr)[-3000:]}")
@@ -288,6 +312,19 @@ def push(names: Iterable[str], registry: str) -> dict[str, str]:
     return pushed
 
 
+def _ctr(box: Box, *arguments: str) -> str:
+    """What containerd's client says; from outside of the box."""
+    socket = str(box.folder / "run/containerd.sock")
+    command = ["ctr", "--address", socket, "--namespace", "k8s.io", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def tasks(box: Box) -> set[str]:
+    """Ids of the containers that run in a cluster, whatever its API tells."""
+    lines = (line.split() for line in _ctr(box, "tasks", "ls").splitlines())
+    return {words[0] for words in lines if words[-1] == "RUNNING"}
+
+
 def import_images(box: Box, names: Iterable[str]) -> dict[str, str]:
     """Build images and make them known to a cluster's node.
 
@@ -299,14 +336,10 @@ def import_images(box: Box, names: Iterable[str]) -> dict[str, str]:
     """
     if box.pid is None:
         raise ImageError(f"cluster {box.name} does not run: start it with `make cluster CLUSTER={box.name}`")
-    ctr = ["ctr", "--address", str(box.folder / "run/containerd.sock"), "--namespace", "k8s.io", "images"]
-    listing = subprocess.run([*ctr, "ls", "-q"], check=True, capture_output=True, text=True)
-    present = set(listing.stdout.split())
+    present = set(_ctr(box, "images", "ls", "-q").split())
     references = build_all(names)
     for image in [IMAGES[name] for name in references]:
         if image.reference not in present:
             with step(f"importing {image.reference}"):
-                subprocess.run(
-                    [*ctr, "import", str(image.archive)], check=True, capture_output=True, text=True
-                )
+                _ctr(box, "images", "import", str(image.archive))
     return references
