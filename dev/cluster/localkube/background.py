@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from localkube.process import StartError, find, locked, log_tail, wait_until
 from localkube.progress import say, step
 
 _COMMAND = ("localkube", "control-plane", "run")
+_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 def up(folder: Path) -> Path:
@@ -52,13 +54,30 @@ def down(folder: Path) -> None:
     _refuse_others(folder)
     with locked("control-plane"), step("control plane: stopping"):
         for pid in _pids(folder):
-            os.kill(pid, signal.SIGTERM)
-        wait_until("control plane to end", lambda: not _pids(folder), seconds=60)
-        shutil.rmtree(folder)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        wait_until("control plane to end", lambda: not (_pids(folder) or _programs(folder)), seconds=60)
+        _remove(folder)
 
 
 def _pids(folder: Path) -> list[int]:
     return find(lambda words: tuple(words[-4:]) == (*_COMMAND, str(folder)))
+
+
+def _programs(folder: Path) -> list[int]:
+    """Those of a control plane that was killed; the kernel ends them with it, a moment later."""
+    below = f"{folder}/"
+    return find(lambda words: Path(words[0]).name in _PROGRAMS and any(below in word for word in words))
+
+
+def _remove(folder: Path) -> None:
+    # The logs last: by them an interrupted removal is known for what it is.
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == "logs"):
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    folder.rmdir()
 
 
 def _launch(folder: Path) -> None:

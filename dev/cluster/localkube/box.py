@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -64,16 +65,35 @@ class Box:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = paths.cluster(name)
-        self.group = Group(f"guestpost-{name}")
+        # The folder too: with another XDG_STATE_HOME somebody may have a cluster of this name.
+        self.group = Group(f"guestpost-{name}-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:6]}")
         self._state = self.folder / "box.json"
 
     @property
     def pid(self) -> int | None:
         """The box's first process as seen from here, None when it does not run."""
-        folder = str(self.folder)
-        # unshare, its parent, has the same words behind its own name.
-        found = find(lambda words: _INSIDE in words and folder in words and words[0] != "unshare")
+        found = self._first()
         return found[0] if found else None
+
+    def _first(self) -> list[int]:
+        # Several for a moment, when it has forked and the new process is not its program yet.
+        return find(lambda words: self._starts(words) and words[0] != "unshare")
+
+    def _starts(self, words: list[str]) -> bool:
+        """Whether a command line is the first process's, or its parent's: unshare has the same words."""
+        return _INSIDE in words and str(self.folder) in words
+
+    def _rest(self) -> list[int]:
+        """What is left of the box: the parent, and whatever else runs in process namespaces of its own."""
+        below, here = f"{self.folder}/", _process_namespace("self")
+
+        def ours(words: list[str]) -> bool:
+            return self._starts(words) or any(below in word for word in words)
+
+        starting = find(self._starts)
+        return [
+            pid for pid in find(ours) if pid in starting or _process_namespace(str(pid)) not in ("", here)
+        ]
 
     @property
     def ports(self) -> dict[str, int]:
@@ -89,9 +109,12 @@ class Box:
         Raises:
             StartError: its first process ended at once, or a port is taken.
         """
+        # Its parent alone means that it has not begun yet, or has just ended.
+        wait_until("box", lambda: self.pid is not None or not self._rest(), seconds=10)
         if self.pid is None:
-            self.group.create()
+            # The folder first: what has one can be taken down.
             (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+            self.group.create()
             self._launch()
         self._forward("api", self.ports.get("api") or free_port(), "apiserver.sock")
         self._forward("gateway", gateway_port, "gateway.sock")
@@ -139,10 +162,12 @@ class Box:
 
     def stop(self) -> None:
         """End the box with everything in it, and remove what the kernel keeps beside it."""
-        pid = self.pid
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            wait_until("box to end", lambda: self.pid is None, seconds=30)
+        # Its parent ends with it; alone, it has not begun yet.
+        for pid in self._first() or find(self._starts):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # The first process is the first to go: its programs may still write for a moment.
+        wait_until("box to end", lambda: not self._rest(), seconds=30)
         for socket in ("apiserver.sock", "gateway.sock"):
             self._end_forwarders(self._target(socket))
         wait_until("control groups to empty", self._group_removed, seconds=30)
@@ -168,6 +193,14 @@ class Box:
             return not find(ours)
 
         wait_until("forwarders to end", ended, seconds=10)
+
+
+def _process_namespace(pid: str) -> str:
+    """Which process namespace a process is in; empty when it has ended."""
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _ended_soon(process: subprocess.Popen[bytes]) -> bool:

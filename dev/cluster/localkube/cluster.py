@@ -7,12 +7,13 @@ import os
 import shutil
 import ssl
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from localkube import addons, binaries, kubeconfig, paths, pki
 from localkube.box import Box, require_machine
 from localkube.controlplane import answers
-from localkube.images import import_images
+from localkube.images import import_images, tasks
 from localkube.node import NODE_NAME
 from localkube.process import locked, wait_until
 from localkube.progress import say, step
@@ -33,6 +34,7 @@ class Cluster:
         self.name = name
         self.box = Box(name)
         self.kubeconfig = self.box.folder / "kubeconfig"
+        self._removed = self.box.folder.with_name(f".{name}")
 
     def up(self, port: int) -> None:
         """Bring the cluster up, or make sure that it is; may be repeated after an interruption.
@@ -50,6 +52,7 @@ class Cluster:
     def _up(self, port: int) -> None:
         binaries.ensure(*binaries.CONTROL_PLANE, *binaries.NODE)
         with step(f"cluster {self.name}: control plane and node"):
+            self._remove(self._removed)
             self.box.start(port)
             self._write_kubeconfig()
             self._wait_for_node()
@@ -60,13 +63,22 @@ class Cluster:
 
     def down(self) -> None:
         """Stop the cluster and remove everything it made on this machine."""
-        if not self.box.folder.exists():
+        if not (self.box.folder.exists() or self._removed.exists()):
             say(f"cluster {self.name} is not there")
             return
         require_machine()
         with locked(f"cluster-{self.name}"), step(f"cluster {self.name}: stopping"):
             self.box.stop()
-            shutil.rmtree(self.box.folder)
+            self._remove(self._removed)
+            # At once: half of a folder would look like a cluster that can be started.
+            if self.box.folder.exists():
+                self.box.folder.rename(self._removed)
+                self._remove(self._removed)
+
+    @staticmethod
+    def _remove(folder: Path) -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as cluster admin and return what it printed (CalledProcessError if it failed)."""
@@ -77,7 +89,7 @@ class Cluster:
             capture_output=True,
             text=True,
             input=stdin,
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+            env={**os.environ, **kubeconfig.environment(self.kubeconfig)},
         ).stdout
 
     def get(self, *arguments: str) -> dict[str, Any]:
@@ -121,6 +133,7 @@ class Cluster:
         logs = self.box.folder / "logs"
         wait_until("kube-apiserver", lambda: answers(f"{server}/readyz", trust), seconds=90, log_folder=logs)
         wait_until("kubelet", self._node_ready, seconds=90, log_folder=logs, interval=0.5)
+        wait_until("kubelet", self._pods_seen, seconds=90, log_folder=logs, interval=0.5)
 
     def _node_ready(self) -> bool:
         try:
@@ -130,8 +143,20 @@ class Cluster:
         conditions = {item["type"]: item["status"] for item in node["status"]["conditions"]}
         return conditions.get("Ready") == "True"
 
+    def _pods_seen(self) -> bool:
+        """Whether no pod is told to run that ended with an earlier box."""
+        running = tasks(self.box)
+        pods = self.get("pods", "--all-namespaces", "--field-selector", f"spec.nodeName={NODE_NAME}")["items"]
+        told = [
+            status["containerID"].removeprefix("containerd://")
+            for pod in pods
+            for status in pod["status"].get("containerStatuses", [])
+            if "running" in status["state"]
+        ]
+        return running.issuperset(told)
+
 
 def known() -> list[str]:
     """Names of the clusters that have a folder."""
     folder = paths.clusters()
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+    return sorted(path.name for path in folder.glob("*") if paths.NAME.fullmatch(path.name))
