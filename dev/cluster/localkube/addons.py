@@ -50,6 +50,10 @@ def _words(cluster: Cluster, namespace: str) -> str:
     return "\n".join(words) or "no pod says why; see kubectl get events"
 
 
+# On a cluster that is not ours, what was placed there by us and nobody else.
+OURS = "guestpostcrm.com/placed-by=localkube"
+
+
 def gateway(image: str) -> str:
     """The gateway for a cluster that is not ours: any service address, the image from a registry.
 
@@ -59,6 +63,7 @@ def gateway(image: str) -> str:
     text = (_FOLDER / "gateway.yaml").read_text()
     text = re.sub(r"\n +# The box forwards.*\n +clusterIP: .*", "", text)
     text = text.replace("imagePullPolicy: Never", "imagePullPolicy: IfNotPresent")
+    text = text.replace("  labels:\n    pod-", f"  labels:\n    {OURS.replace('=', ': ')}\n    pod-", 1)
     return text.replace("guestpost.local/gateway", image)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,8 +77,8 @@ def release(name: str) -> None:
     config = kubeconfig_of_current()
     if config.exists():
         with step("current cluster: removing the gateway"):
-            _kubectl(config, "delete", "-f", "-", "--ignore-not-found", stdin=addons.gateway("unused"))
-        config.unlink()
+            _kubectl(config, "delete", "namespace", "--selector", addons.OURS)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def kubeconfig_of_current() -> Path:
@@ -132,6 +133,18 @@ def _require(config: Path) -> None:
         lacks.append("a default StorageClass")
     if lacks:
         raise TargetError(f"the current cluster lacks {' and '.join(lacks)}: install it, then try again")
+    _refuse_to_overwrite(config)
+
+
+def _refuse_to_overwrite(config: Path) -> None:
+    """Somebody else's namespace of this name would be changed, and deleted in the end."""
+    label, value = addons.OURS.split("=")
+    found = _kubectl(config, "get", "namespace", "gateway", "--ignore-not-found", "-o", "json")
+    if found and json.loads(found)["metadata"].get("labels", {}).get(label) != value:
+        raise TargetError(
+            "the current cluster has a namespace `gateway` that was not made by this: use a cluster without"
+            " one, or, if this is a local cluster, its name: CLUSTER=<name>"
+        )
 
 
 def _is_default(annotations: Mapping[str, str]) -> bool:
@@ -140,9 +153,7 @@ def _is_default(annotations: Mapping[str, str]) -> bool:
 
 def _kubectl(config: Path | None, *arguments: str, stdin: str | None = None) -> str:
     """Run kubectl against the copied configuration, or the user's own where there is none yet."""
-    environment = dict(os.environ)
-    if config:
-        environment["KUBECONFIG"] = str(config)
+    environment = {**os.environ, **(kubeconfig.environment(config) if config else {})}
     kubectl = binaries.ensure("kubectl")["kubectl"]
     done = subprocess.run(
         [str(kubectl), *arguments],
