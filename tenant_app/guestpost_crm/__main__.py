@@ -53,9 +53,13 @@ def _wait_for_schema() -> None:
 
 
 def _sync() -> int:
+    from prometheus_client import REGISTRY
+
     from guestpost_crm.gmail.supervisor import Supervisor
+    from guestpost_crm.usage.services import UsageCollector
 
     _wait_for_schema()
+    REGISTRY.register(UsageCollector())
     Supervisor().run()
     return 0
 

@@ -34,6 +34,8 @@ INSTALLED_APPS = [
     "guestpost_crm.gmail",
     "guestpost_crm.inbox",
     "guestpost_crm.outreach",
+    "guestpost_crm.privacy",
+    "guestpost_crm.usage",
     "guestpost_crm.web",
 ]
 MIDDLEWARE = [
@@ -48,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "guestpost_crm.accounts.middleware.SignInRequired",
     "guestpost_crm.accounts.middleware.Suspended",
+    "guestpost_crm.privacy.middleware.PolicyAccepted",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

@@ -6,6 +6,7 @@ from guestpost_crm.accounts import views as accounts
 from guestpost_crm.audit import views as audit
 from guestpost_crm.gmail import views as gmail
 from guestpost_crm.inbox import views as inbox
+from guestpost_crm.outreach.urls import urlpatterns as outreach
 from guestpost_crm.privacy import views as privacy
 from guestpost_crm.web import views as web
 
@@ -25,6 +26,8 @@ urlpatterns = [
     path("data/exports", privacy.request_export, name="export-request"),
     path("data/exports/<slug:name>/archive", privacy.archive, name="export-archive"),
     path("data/exports/<slug:name>/delete", privacy.delete_export, name="export-delete"),
+    *outreach,
+    path("policy", privacy.policy_shown, name="policy"),
     path("audit", audit.log, name="audit"),
     path("sign-in", accounts.sign_in, name="sign-in"),
     path("sign-out", accounts.sign_out, name="sign-out"),

@@ -17,6 +17,8 @@ def sign_in(person: Person) -> httpx.Response:
     page = person.submit(person.get("/sign-in"), {})
     if "Choose an account" in page.text:
         page = person.choose(page)
+    if page.url.path == "/policy":
+        page = person.submit(page, {}, action="/policy")
     return _expect(page, "/", "the inbox")
 
 

@@ -19,6 +19,8 @@ from guestpost_crm.audit.services import record
 from guestpost_crm.environment import current
 from guestpost_crm.gmail import consent as mailboxes
 from guestpost_crm.gmail.broker import Broker, BrokerError
+from guestpost_crm.usage.models import Event
+from guestpost_crm.usage.services import count
 
 _PENDING = "pending_consent"
 
@@ -30,8 +32,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("inbox")
     if request.method == "POST":
-        return begin(request, "sign_in", _next(request.POST.get("next", "")))
-    return render(request, "accounts/sign_in.html", {"next": _next(request.GET.get("next", ""))})
+        return begin(request, "sign_in", local_address(request.POST.get("next", "")))
+    return render(request, "accounts/sign_in.html", {"next": local_address(request.GET.get("next", ""))})
 
 
 def begin(request: HttpRequest, purpose: str, following: str, hint: str = "") -> HttpResponse:
@@ -96,6 +98,7 @@ def _signed_in(request: HttpRequest, claims: dict[str, Any], following: str) -> 
     # login() gives the session a new key, so that one planted before is worth nothing.
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")
     record(person, "person.signed-in", f"person:{person.pk}")
+    count(Event.SIGN_IN)
     return redirect(following or "inbox")
 
 
@@ -106,6 +109,7 @@ def _connected(request: HttpRequest, claims: dict[str, Any], tokens: dict[str, A
             request, "You can't connect a mailbox", "Ask the owner or a manager to do it.", status=403
         )
     mailboxes.connect(person, claims, tokens["sealed_refresh_token"])
+    count(Event.MAILBOX_CONNECTED)
     messages.success(request, "The mailbox is connected. Its mail is being fetched, the newest first.")
     return redirect("mailboxes")
 
@@ -123,7 +127,7 @@ def _told(request: HttpRequest, heading: str, text: str, status: int = 400) -> H
     return render(request, "web/told.html", context, status=status)
 
 
-def _next(address: str) -> str:
+def local_address(address: str) -> str:
     """An address of this CRM to go to afterwards, or none."""
     host = current().host
     safe = url_has_allowed_host_and_scheme(address, {host}, require_https=current().secure)

@@ -34,6 +34,8 @@ from guestpost_crm.gmail.models import Mailbox, OutboxMessage, OutboxState
 from guestpost_crm.gmail.signals import OUTBOX, notify
 from guestpost_crm.inbox import storage
 from guestpost_crm.inbox.models import Message
+from guestpost_crm.usage.models import Event
+from guestpost_crm.usage.services import count
 
 MOST_LOOKS = 3
 log = structlog.get_logger()
@@ -102,6 +104,7 @@ def queue_reply(
     )
     if made:
         record(author, "message.send-instructed", f"outbox:{message.pk}", recipients=len(to) + len(cc))
+        count(Event.MESSAGE_INSTRUCTED)
         notify(OUTBOX)
     return message
 

@@ -21,6 +21,8 @@ from guestpost_crm.gmail.models import Mailbox, MailboxState, OutboxMessage, Out
 from guestpost_crm.inbox import bodies, html, listing, storage
 from guestpost_crm.inbox.forms import ReplyForm
 from guestpost_crm.inbox.models import Message, Part, Thread
+from guestpost_crm.usage.models import Event
+from guestpost_crm.usage.services import count
 
 # What a browser may show by itself; everything else is downloaded.
 _SHOWN = {"image/png", "image/jpeg", "image/gif", "image/webp"}
@@ -55,6 +57,7 @@ def thread(request: HttpRequest, key: int) -> HttpResponse:
     shown = [_shown(message) for message in _messages(found)]
     if not shown:
         raise Http404
+    count(Event.THREAD_OPENED)
     return render(request, "inbox/thread.html", _thread_context(found, shown, _reply_form(request, shown)))
 
 
@@ -178,6 +181,8 @@ def part(request: HttpRequest, key: int, index: int) -> StreamingHttpResponse:
     """An attachment, streamed: pictures may be shown, everything else is downloaded."""
     found = get_object_or_404(Part.objects.select_related("message__raw"), message=key, index=index)
     shown = found.content_type in _SHOWN
+    if found.is_attachment:
+        count(Event.ATTACHMENT_OPENED)
     kind = found.content_type if shown else "application/octet-stream"
     response = StreamingHttpResponse(bodies.stream(found), content_type=kind)
     name = quote(found.filename or f"part-{index}")

@@ -16,6 +16,8 @@ from guestpost_crm.audit.services import record
 from guestpost_crm.environment import current
 from guestpost_crm.privacy import kubernetes
 from guestpost_crm.privacy.export.program import PLURAL, access_key
+from guestpost_crm.usage.models import Event
+from guestpost_crm.usage.services import count
 
 PIECE = 1 << 20
 UNDER_WAY = ("Pending", "Running")
@@ -76,6 +78,7 @@ def request(person: Person) -> str:
     name = f"export-{timezone.now():%Y%m%d-%H%M%S}"
     kubernetes.create(PLURAL, "TenantExport", name, {"requestedBy": "Customer"})
     record(person, "export.requested", f"export:{name}")
+    count(Event.EXPORT_REQUESTED)
     return name
 
 

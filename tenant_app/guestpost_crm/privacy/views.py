@@ -7,12 +7,28 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from guestpost_crm.accounts.middleware import open_while_suspended, signed_in
 from guestpost_crm.accounts.models import Person
+from guestpost_crm.accounts.views import local_address
 from guestpost_crm.environment import current
-from guestpost_crm.privacy import exports, kubernetes
+from guestpost_crm.privacy import exports, kubernetes, policy
+from guestpost_crm.privacy.middleware import SEEN
+
+
+@open_while_suspended
+@require_http_methods(["GET", "POST"])
+def policy_shown(request: HttpRequest) -> HttpResponse:
+    """What is new in the policy; its button records that the person goes on."""
+    person = signed_in(request)
+    following = local_address(request.POST.get("next", request.GET.get("next", "")))
+    if request.method == "POST":
+        policy.accept(person)
+        request.session[SEEN] = policy.CURRENT.version
+        return redirect(following or "inbox")
+    context = {"policy": policy.CURRENT, "unseen": policy.unseen(person), "next": following}
+    return render(request, "privacy/policy.html", context)
 
 
 def _owner(request: HttpRequest) -> Person:

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from guestpost_crm.accounts.middleware import public
+from guestpost_crm.privacy import policy
 
 
 @public
@@ -19,8 +20,9 @@ def about(request: HttpRequest) -> HttpResponse:
 @public
 @require_GET
 def privacy(request: HttpRequest) -> HttpResponse:
-    """The privacy policy, with its date."""
-    return render(request, "web/privacy.html")
+    """The privacy policy, with its date and its earlier versions."""
+    context = {"policy": policy.CURRENT, "policies": policy.POLICIES}
+    return render(request, "web/privacy.html", context)
 
 
 def _told(request: HttpRequest, heading: str, text: str, status: int) -> HttpResponse:

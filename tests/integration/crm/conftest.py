@@ -110,8 +110,11 @@ def clean(crm: None, google: GoogleStandin) -> Iterator[None]:
 def owner() -> Any:
     """The owner, signed in once before."""
     from guestpost_crm.accounts.models import Person, Role
+    from guestpost_crm.privacy import policy
 
-    return Person.objects.create(sub="sub-of-anna", email=OWNER, name="Anna Reyes", role=Role.OWNER)
+    person = Person.objects.create(sub="sub-of-anna", email=OWNER, name="Anna Reyes", role=Role.OWNER)
+    policy.accept(person)
+    return person
 
 
 @pytest.fixture
