@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "guestpost_crm.accounts.sessions.IdleSessions",
     "guestpost_crm.accounts.middleware.SignInRequired",
     "guestpost_crm.accounts.middleware.Suspended",
     "guestpost_crm.privacy.middleware.PolicyAccepted",

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from guestpost_crm.accounts import people
 from guestpost_crm.accounts import views as accounts
 from guestpost_crm.audit import views as audit
 from guestpost_crm.gmail import views as gmail
@@ -29,6 +30,13 @@ urlpatterns = [
     *outreach,
     path("policy", privacy.policy_shown, name="policy"),
     path("audit", audit.log, name="audit"),
+    path("team", people.members, name="team"),
+    path("team/invitations", people.invite, name="invite"),
+    path("team/invitations/<int:key>/withdraw", people.withdraw, name="invitation-withdraw"),
+    path("team/<int:key>", people.change, name="member-change"),
+    path("account", people.account, name="account"),
+    path("account/sessions/<int:key>/end", people.end_session, name="session-end"),
+    path("account/sessions/end", people.end_other_sessions, name="sessions-end"),
     path("sign-in", accounts.sign_in, name="sign-in"),
     path("sign-out", accounts.sign_out, name="sign-out"),
     path("oauth/callback", accounts.callback, name="oauth-callback"),

@@ -1,11 +1,16 @@
-"""People of this tenant."""
+"""People of this tenant, those who are invited, and where each is signed in."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.utils import timezone
+
+INVITED_FOR = dt.timedelta(days=14)
 
 
 class Role(models.TextChoices):
@@ -63,3 +68,47 @@ class Person(AbstractBaseUser):
         if not self.password:
             self.set_unusable_password()
         super().save(*args, **kwargs)
+
+
+def _in_time() -> dt.datetime:
+    return timezone.now() + INVITED_FOR
+
+
+class Invitation(models.Model):
+    """An address that may sign in and becomes a member by it; it is used once."""
+
+    email = models.EmailField(max_length=254, unique=True)
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(default=_in_time)
+
+    class Meta:
+        db_table = "invitation"
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(role="owner"), name="nobody_is_invited_as_owner")
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def expired(self) -> bool:
+        """Whether it came too late."""
+        return self.expires_at < timezone.now()
+
+
+class SignIn(models.Model):
+    """A session of a person: which browser, since when, seen when; ending it ends the session."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="sign_ins")
+    session_key = models.CharField(max_length=40, unique=True)
+    agent = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+    seen_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "sign_in"
+
+    def __str__(self) -> str:
+        return f"sign-in {self.pk}"

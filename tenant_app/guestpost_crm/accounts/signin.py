@@ -13,7 +13,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 from google.oauth2 import id_token
 
-from guestpost_crm.accounts.models import Person, Role
+from guestpost_crm.accounts.models import Invitation, Person, Role
 from guestpost_crm.audit.services import record
 from guestpost_crm.environment import current
 
@@ -54,7 +54,8 @@ def person_for(claims: dict[str, Any]) -> Person:
     """The person that a verified ID token stands for.
 
     The first sign-in with the verified address that the tenant names becomes the owner; from then on
-    ownership belongs to that account's `sub`, whatever address anybody writes into the tenant.
+    ownership belongs to that account's `sub`, whatever address anybody writes into the tenant. Everybody
+    else needs an invitation, which the first sign-in with its address uses up.
 
     Raises:
         SignInError: no member of this tenant.
@@ -64,19 +65,32 @@ def person_for(claims: dict[str, Any]) -> Person:
         if not known.is_active:
             raise SignInError("Your access to this CRM has been ended. Ask its owner.")
         _keep_profile(known, claims)
+        Invitation.objects.filter(email=known.email).delete()
         return known
-    address = str(claims.get("email", "")).lower()
-    is_owner = address == current().owner_email.lower() and claims.get("email_verified") is True
-    if not is_owner or Person.objects.filter(role=Role.OWNER).exists():
+    address = str(claims.get("email", "")).lower() if claims.get("email_verified") is True else ""
+    name = str(claims.get("name", ""))[:200]
+    if address and address == current().owner_email.lower() and not _owned():
+        return _bind_owner(claims["sub"], address, name)
+    invitation = Invitation.objects.select_for_update().filter(email=address).first()
+    if invitation is None or invitation.expired:
         raise SignInError(
             "This Google account is no member of this CRM. Ask its owner for an invitation, or sign in with "
             "the account that you were invited with."
         )
+    person = Person.objects.create(sub=claims["sub"], email=address, name=name, role=invitation.role)
+    record(person, "member.joined", f"person:{person.pk}", role=person.role)
+    invitation.delete()
+    return person
+
+
+def _owned() -> bool:
+    return Person.objects.filter(role=Role.OWNER).exists()
+
+
+def _bind_owner(sub: str, address: str, name: str) -> Person:
     try:
         with transaction.atomic():
-            person = Person.objects.create(
-                sub=claims["sub"], email=address, name=str(claims.get("name", ""))[:200], role=Role.OWNER
-            )
+            person = Person.objects.create(sub=sub, email=address, name=name, role=Role.OWNER)
     except IntegrityError:
         raise SignInError("Somebody else became the owner a moment ago. Ask them for access.") from None
     record(person, "owner.bound", f"person:{person.pk}")

@@ -13,7 +13,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from guestpost_crm.accounts.middleware import open_while_suspended, public
-from guestpost_crm.accounts.models import Person
+from guestpost_crm.accounts.models import Person, SignIn
+from guestpost_crm.accounts.sessions import remember
 from guestpost_crm.accounts.signin import SignInError, person_for, verify
 from guestpost_crm.audit.services import record
 from guestpost_crm.environment import current
@@ -97,6 +98,7 @@ def _signed_in(request: HttpRequest, claims: dict[str, Any], following: str) -> 
     person = person_for(claims)
     # login() gives the session a new key, so that one planted before is worth nothing.
     login(request, person, backend="django.contrib.auth.backends.ModelBackend")
+    remember(request, person)
     record(person, "person.signed-in", f"person:{person.pk}")
     count(Event.SIGN_IN)
     return redirect(following or "inbox")
@@ -118,6 +120,7 @@ def _connected(request: HttpRequest, claims: dict[str, Any], tokens: dict[str, A
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
+    SignIn.objects.filter(session_key=request.session.session_key).delete()
     logout(request)
     return redirect("sign-in")
 

@@ -21,6 +21,7 @@ LEFT_OUT: dict[str, str] = {
     "auth.permission": "made by Django from the code",
     "contenttypes.contenttype": "made by Django from the code",
     "sessions.session": "who is signed in now; worth nothing elsewhere and a secret here",
+    "accounts.signin": "who is signed in now; means nothing elsewhere",
     "crypto.datakey": "keys never leave the tenant",
     "inbox.blob": "its content is in the mbox files",
     "inbox.blobchunk": "its content is in the mbox files",

@@ -7,7 +7,7 @@ if (body.dataset.newestAddress) {
   const look = async () => {
     if (document.hidden) return;
     try {
-      const answer = await fetch(body.dataset.newestAddress, { headers: { Accept: "application/json" } });
+      const answer = await fetch(body.dataset.newestAddress, { headers: { Accept: "application/json", "X-Background": "1" } });
       if (!answer.ok) return;
       const { newest } = await answer.json();
       if (newest !== body.dataset.newest) {

@@ -1,0 +1,48 @@
+"""Sessions by person: noted at sign-in, ended when nobody uses them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.deprecation import MiddlewareMixin
+
+from guestpost_crm.accounts.models import Person, SignIn
+
+IDLE = dt.timedelta(hours=2)
+_NOTED = dt.timedelta(minutes=5)
+SEEN = "seen_at"
+
+
+def remember(request: HttpRequest, person: Person) -> None:
+    """Note the session that has just begun."""
+    if request.session.session_key is None:
+        request.session.save()
+    SignIn.objects.update_or_create(
+        session_key=request.session.session_key,
+        defaults={"person": person, "agent": request.headers.get("User-Agent", "")[:200]},
+    )
+    request.session[SEEN] = timezone.now().isoformat()
+
+
+class IdleSessions(MiddlewareMixin):
+    """Ends a session that nobody has used for two hours; notes now and then that one is used.
+
+    What a page asks by itself (`X-Background`) is no use.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """End or note the session; asked before any view."""
+        if not request.user.is_authenticated or SEEN not in request.session:
+            return None
+        now = timezone.now()
+        idle = now - dt.datetime.fromisoformat(request.session[SEEN])
+        if idle > IDLE:
+            SignIn.objects.filter(session_key=request.session.session_key).delete()
+            logout(request)
+        elif idle > _NOTED and "X-Background" not in request.headers:
+            request.session[SEEN] = now.isoformat()
+            SignIn.objects.filter(session_key=request.session.session_key).update(seen_at=now)
+        return None
