@@ -59,6 +59,7 @@ class Environment:
     export_tls_name: str = ""
     quiet_poll_seconds: float = 300.0
     outbox_settle_seconds: float = 20.0
+    link_check_allow: str = ""
 
     @property
     def host(self) -> str:

@@ -34,6 +34,7 @@ from guestpost_crm.gmail.models import Mailbox, OutboxMessage, OutboxState
 from guestpost_crm.gmail.signals import OUTBOX, notify
 from guestpost_crm.inbox import storage
 from guestpost_crm.inbox.models import Message
+from guestpost_crm.outreach.services import dnc
 from guestpost_crm.usage.models import Event
 from guestpost_crm.usage.services import count
 
@@ -70,12 +71,14 @@ def queue_reply(
 
     Raises:
         MayNotSendError: the person may only read.
+        DoNotContactError: somebody of `to` or `cc` is marked so; nothing is queued.
     """
     if not author.may_write:
         raise MayNotSendError("Your role allows reading only.")
     known = OutboxMessage.objects.filter(form_key=form_key).first()
     if known is not None:
         return known
+    dnc.refuse([*to, *cc])
     mailbox = answers.mailbox
     identifier = uuid.uuid4()
     subject = compose.reply_subject(answers.subject)
@@ -111,10 +114,17 @@ def queue_reply(
 
 @transaction.atomic
 def decide(message: OutboxMessage, person: Person, *, send_again: bool) -> None:
-    """A person decides about a message that is unconfirmed or failed: send it again, or let it be."""
+    """A person decides about a message that is unconfirmed or failed: send it again, or let it be.
+
+    Raises:
+        MayNotSendError: there is nothing to decide, or the person may only read.
+        DoNotContactError: it would be sent to somebody who is marked so by now.
+    """
     message = OutboxMessage.objects.select_for_update().get(pk=message.pk)
     if message.state not in (OutboxState.UNCONFIRMED, OutboxState.FAILED) or not person.may_write:
         raise MayNotSendError("Only a message that failed or is unconfirmed can be decided about.")
+    if send_again:
+        dnc.refuse(compose.addresses(message.recipients))
     message.state = OutboxState.QUEUED if send_again else OutboxState.FAILED
     message.attempts = 0
     message.not_before = None

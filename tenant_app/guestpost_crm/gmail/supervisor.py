@@ -15,6 +15,7 @@ from guestpost_crm.gmail.models import Mailbox, MailboxState, OutboxMessage, Out
 from guestpost_crm.gmail.notifications import Listener
 from guestpost_crm.gmail.signals import CHANNEL
 from guestpost_crm.gmail.worker import Worker
+from guestpost_crm.outreach.checker import Checker
 from guestpost_crm.web.probes import serve_probes
 
 _STALLED = 600.0
@@ -29,6 +30,7 @@ class Supervisor:
         self._workers: dict[int, Worker] = {}
         self._ended = threading.Event()
         self._listener = Listener(self._wake)
+        self._checker = Checker()
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT."""
@@ -36,6 +38,7 @@ class Supervisor:
             signal.signal(number, self._end)
         serve_probes(current().metrics_port, self.healthy)
         self._listener.start()
+        self._checker.start()
         while not self._ended.is_set():
             try:
                 close_old_connections()
@@ -50,7 +53,8 @@ class Supervisor:
     def healthy(self) -> bool:
         """Whether no worker has stood still for long; says nothing of the database or of Gmail."""
         now = time.monotonic()
-        return all(now - worker.beat < _STALLED for worker in self._workers.values() if worker.is_alive())
+        threads: list[Worker | Checker] = [*self._workers.values(), self._checker]
+        return all(now - each.beat < _STALLED for each in threads if each.is_alive())
 
     def _level(self) -> None:
         """Start what is missing, end what is too much, wake whose mail waits to be sent."""
@@ -85,9 +89,11 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._listener.end()
+        self._checker.end()
         for worker in self._workers.values():
             worker.end()
         deadline = time.monotonic() + 15
         for worker in self._workers.values():
             worker.join(max(0.0, deadline - time.monotonic()))
+        self._checker.join(max(0.0, deadline - time.monotonic()))
         connections.close_all()

@@ -18,9 +18,11 @@ from django.views.decorators.http import require_GET, require_POST
 from guestpost_crm.accounts.middleware import signed_in
 from guestpost_crm.gmail import compose, outbox
 from guestpost_crm.gmail.models import Mailbox, MailboxState, OutboxMessage, OutboxState
-from guestpost_crm.inbox import bodies, html, listing, storage
+from guestpost_crm.inbox import bodies, html, listing, mime, storage
 from guestpost_crm.inbox.forms import ReplyForm
 from guestpost_crm.inbox.models import Message, Part, Thread
+from guestpost_crm.outreach.services import mail
+from guestpost_crm.outreach.services.dnc import DoNotContactError
 from guestpost_crm.usage.models import Event
 from guestpost_crm.usage.services import count
 
@@ -72,7 +74,13 @@ def _thread_context(found: Thread, shown: list[dict[str, Any]], form: ReplyForm)
         "form": form,
         "outbox": found.outbox.exclude(state=OutboxState.SENT).order_by("created_at"),
         "can_reply": found.mailbox.state == MailboxState.CONNECTED,
+        "panel": mail.panel(found, [item["message"] for item in shown], _words(shown)),
     }
+
+
+def _words(shown: list[dict[str, Any]]) -> list[tuple[Message, str]]:
+    """What each message says in plain words, without quotations."""
+    return [(item["message"], item["text"] or item["plain"]) for item in shown]
 
 
 def _shown(message: Message) -> dict[str, Any]:
@@ -85,11 +93,17 @@ def _shown(message: Message) -> dict[str, Any]:
         "is_html": markup is not None,
         "remote_images": markup is not None and html.has_remote_images(bodies.text(markup)),
         "text": own,
+        "plain": _plain(markup, words) if markup is not None else "",
         "quoted": quoted,
         "empty": markup is None and words is None,
         "attachments": [part for part in message.parts.all() if part.is_attachment],
         "unread": "UNREAD" in message.labels,
     }
+
+
+def _plain(markup: Part, words: Part | None) -> str:
+    """The words of a message that is shown as HTML, without quotations."""
+    return _split_quotation(bodies.text(words) if words is not None else mime.plain(bodies.text(markup)))[0]
 
 
 def _split_quotation(text: str) -> tuple[str, str]:
@@ -124,15 +138,20 @@ def reply(request: HttpRequest, key: int) -> HttpResponse:
         messages.error(request, "The mailbox is not connected: connect it again, then send.")
         shown = [_shown(message) for message in _messages(found)]
         return render(request, "inbox/thread.html", _thread_context(found, shown, form), status=409)
-    outbox.queue_reply(
-        form_key=form.cleaned_data["form_key"],
-        answers=answers,
-        author=person,
-        to=form.cleaned_data["to"],
-        cc=form.cleaned_data["cc"],
-        body=form.cleaned_data["body"],
-        files=form.files_to_send(),
-    )
+    try:
+        outbox.queue_reply(
+            form_key=form.cleaned_data["form_key"],
+            answers=answers,
+            author=person,
+            to=form.cleaned_data["to"],
+            cc=form.cleaned_data["cc"],
+            body=form.cleaned_data["body"],
+            files=form.files_to_send(),
+        )
+    except DoNotContactError as error:
+        form.add_error("to", str(error))
+        shown = [_shown(message) for message in _messages(found)]
+        return render(request, "inbox/thread.html", _thread_context(found, shown, form), status=422)
     messages.success(request, "Your reply is on its way.")
     return redirect(reverse("thread", args=[key]) + "#outbox")
 
@@ -143,7 +162,7 @@ def decide(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     message = get_object_or_404(OutboxMessage, pk=key)
     try:
         outbox.decide(message, signed_in(request), send_again=request.POST.get("decision") == "send")
-    except outbox.MayNotSendError as error:
+    except (outbox.MayNotSendError, DoNotContactError) as error:
         messages.error(request, str(error))
     return redirect("thread", key=message.thread_id) if message.thread_id else redirect("inbox")
 

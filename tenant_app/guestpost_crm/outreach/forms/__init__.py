@@ -1,0 +1,1 @@
+"""Forms: each says which field is wrong, and keeps what was typed."""

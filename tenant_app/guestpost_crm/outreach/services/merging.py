@@ -1,0 +1,144 @@
+"""Duplicates: finding them, and making one record of two without losing what refers to either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count
+
+from guestpost_crm.accounts.models import Person
+from guestpost_crm.outreach.models import (
+    Contact,
+    ContactAddress,
+    Invoice,
+    Offer,
+    Order,
+    OrderChange,
+    Placement,
+    Site,
+)
+from guestpost_crm.outreach.services.acting import acted
+
+MOST_GROUPS = 50
+_SITE_VALUES = (
+    "niche", "language", "dr", "da", "traffic", "turnaround_days", "link_policy", "max_links",
+)  # fmt: skip
+
+
+class MergeError(Exception):
+    """These two can't be merged; the message says why."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records that may be one; `why` is what they have in common."""
+
+    why: str
+    records: list[Any]
+
+
+def similar_sites() -> list[Group]:
+    """Sites under one registered domain."""
+    rows = Site.objects.order_by().values("registrable").annotate(count=Count("pk")).filter(count__gt=1)
+    names = list(rows.order_by("registrable").values_list("registrable", flat=True)[:MOST_GROUPS])
+    found = Site.objects.filter(registrable__in=names).annotate(orders_count=Count("orders")).order_by("pk")
+    groups: dict[str, list[Site]] = {name: [] for name in names}
+    for site in found:
+        groups[site.registrable].append(site)
+    return [Group(name, sites[:10]) for name, sites in groups.items()]
+
+
+def similar_contacts() -> list[Group]:
+    """Contacts with addresses that deliver to one mailbox."""
+    rows = (
+        ContactAddress.objects.order_by().values("canonical").annotate(count=Count("contact", distinct=True))
+    )
+    names = list(
+        rows.filter(count__gt=1).order_by("canonical").values_list("canonical", flat=True)[:MOST_GROUPS]
+    )
+    addresses = (
+        ContactAddress.objects.filter(canonical__in=names).select_related("contact").order_by("contact_id")
+    )
+    groups: dict[str, dict[int, Contact]] = {name: {} for name in names}
+    for address in addresses.prefetch_related("contact__addresses", "contact__sites"):
+        groups[address.canonical][address.contact_id] = address.contact
+    return [Group(name, list(contacts.values())[:10]) for name, contacts in groups.items()]
+
+
+@transaction.atomic
+def merge_sites(person: Person, keep: int, drop: int) -> Site:
+    """Make one site of two: everything that refers to `drop` refers to `keep`, which also gets what it lacks.
+
+    Raises:
+        MergeError: they are the same, or one is gone by now.
+        PermissionDenied: the person may only read.
+    """
+    kept, dropped = _pair(Site, keep, drop)
+    for name in _SITE_VALUES:
+        if getattr(kept, name) in (None, ""):
+            setattr(kept, name, getattr(dropped, name))
+    if kept.price is None:
+        kept.price, kept.currency = dropped.price, dropped.currency
+    _join(kept, dropped)
+    _renumber(kept, dropped)
+    for order in Order.objects.filter(site=dropped):
+        OrderChange.objects.create(
+            order=order, person=person, field="site_id", old=str(dropped.pk), new=str(kept.pk)
+        )
+    for model in (Order, Offer, Placement, Invoice):
+        model.objects.filter(site=dropped).update(site=kept)
+    for contact in dropped.contacts.all():
+        contact.sites.add(kept)
+    dropped.delete()
+    kept.save()
+    acted(person, "site.merged", f"site:{kept.pk}", dropped=drop)
+    return Site.objects.get(pk=keep)
+
+
+def _renumber(kept: Site, dropped: Site) -> None:
+    """Invoices of both sites may have one number: the merged one says where it came from."""
+    taken = set(kept.invoices.values_list("number", flat=True))
+    for invoice in dropped.invoices.filter(number__in=taken):
+        number, count = f"{invoice.number[:60]} ({dropped.pk})", 2
+        while number in taken:
+            number, count = f"{invoice.number[:60]} ({dropped.pk}-{count})", count + 1
+        invoice.number = number
+        invoice.save(update_fields=["number"])
+
+
+@transaction.atomic
+def merge_contacts(person: Person, keep: int, drop: int) -> Contact:
+    """Make one contact of two; see merge_sites."""
+    kept, dropped = _pair(Contact, keep, drop)
+    _join(kept, dropped)
+    ContactAddress.objects.filter(contact=dropped).update(contact=kept)
+    kept.sites.add(*dropped.sites.all())
+    for order in Order.objects.filter(contact=dropped):
+        OrderChange.objects.create(
+            order=order, person=person, field="contact_id", old=str(dropped.pk), new=str(kept.pk)
+        )
+    for model in (Order, Offer, Invoice):
+        model.objects.filter(contact=dropped).update(contact=kept)
+    dropped.delete()
+    kept.save()
+    acted(person, "contact.merged", f"contact:{kept.pk}", dropped=drop)
+    return Contact.objects.get(pk=keep)
+
+
+def _pair(model: Any, keep: int, drop: int) -> tuple[Any, Any]:
+    found = {
+        each.pk: each for each in model.objects.select_for_update().filter(pk__in=[keep, drop]).order_by("pk")
+    }
+    if len(found) != 2:
+        raise MergeError("These are not two records, or one of them is gone.")
+    return found[keep], found[drop]
+
+
+def _join(kept: Any, dropped: Any) -> None:
+    """What both kinds of records have: a mark counts for both, notes and fields of the team are joined."""
+    kept.do_not_contact = kept.do_not_contact or dropped.do_not_contact
+    kept.archived = kept.archived and dropped.archived
+    kept.notes = "\n\n".join(each for each in dict.fromkeys((kept.notes, dropped.notes)) if each)
+    kept.custom = {**dropped.custom, **kept.custom}

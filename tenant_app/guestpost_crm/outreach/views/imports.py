@@ -1,0 +1,97 @@
+"""Importing sites: the file, the preview with its mapping, the import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from guestpost_crm.accounts.middleware import signed_in
+from guestpost_crm.outreach import csvfiles
+from guestpost_crm.outreach.models import SiteImport
+from guestpost_crm.outreach.models.custom import Target
+from guestpost_crm.outreach.services import custom, imports
+from guestpost_crm.outreach.views.common import UNPROCESSABLE, writing
+
+
+@require_http_methods(["GET", "POST"])
+@writing
+def begin(request: HttpRequest) -> HttpResponse:
+    """Choose a file."""
+    problem = ""
+    if request.method == "POST":
+        file = request.FILES.get("file")
+        if file is None:
+            problem = _("Choose a file first.")
+        elif (file.size or 0) > imports.MOST_BYTES:
+            problem = _("The file is larger than %(most)s MB: split it.") % {"most": imports.MOST_BYTES >> 20}
+        else:
+            try:
+                batch = imports.upload(signed_in(request), file.name or "", file.read())
+                return redirect("import", key=batch.pk)
+            except csvfiles.CsvError as error:
+                problem = str(error)
+    context = {"problem": problem, "fields": imports.FIELDS.values()}
+    return render(request, "outreach/import_begin.html", context, status=UNPROCESSABLE if problem else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@writing
+def show(request: HttpRequest, key: int) -> HttpResponse:
+    """What the file would change; the mapping can be corrected, then it is imported."""
+    batch = get_object_or_404(SiteImport, pk=key, person=signed_in(request))
+    if batch.done_at is not None:
+        return render(request, "outreach/import_done.html", {"batch": batch})
+    chosen = _mapping(request) if request.method == "POST" else None
+    if request.method == "POST" and request.POST.get("do") == "import" and chosen is not None:
+        try:
+            done = imports.run(signed_in(request), key, chosen)
+        except csvfiles.CsvError as error:
+            messages.error(request, str(error))
+        else:
+            told = {"made": done.made, "changed": done.changed, "unchanged": done.unchanged}
+            messages.success(
+                request, _("Imported: %(made)s new, %(changed)s changed, %(unchanged)s as before.") % told
+            )
+            return redirect("import", key=key)
+    found = imports.preview(batch.content, chosen)
+    status = UNPROCESSABLE if request.method == "POST" and found.problems else 200
+    return render(request, "outreach/import.html", _context(batch, found), status=status)
+
+
+def _mapping(request: HttpRequest) -> dict[int, str]:
+    """The mapping that the form says; a field that is chosen twice counts once."""
+    mapping: dict[int, str] = {}
+    for number in range(csvfiles.MOST_COLUMNS):
+        name = request.POST.get(f"column-{number}", "")
+        if name and name not in mapping.values():
+            mapping[number] = name
+    return mapping
+
+
+def _context(batch: SiteImport, found: imports.Preview) -> dict[str, Any]:
+    choices = [*imports.FIELDS.items()]
+    choices += [(f"custom.{each.key}", each.label) for each in custom.definitions(Target.SITE)]
+    columns = [
+        {
+            "number": number,
+            "title": title or _("(no name)"),
+            "chosen": found.mapping.get(number, ""),
+            "sample": [row[number] for row in found.sample if number < len(row) and row[number]],
+        }
+        for number, title in enumerate(found.header)
+    ]
+    return {
+        "batch": batch,
+        "found": found,
+        "columns": columns,
+        "choices": choices,
+        "problems": found.problems[: imports.MOST_TOLD],
+        "more_problems": max(0, len(found.problems) - imports.MOST_TOLD),
+        "has_domain": "domain" in found.mapping.values(),
+        "rows": found.sites[:8],
+    }

@@ -1,0 +1,189 @@
+"""Orders: the board, the list, one order with its history, moving."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from guestpost_crm.accounts.middleware import signed_in
+from guestpost_crm.inbox.models import Thread
+from guestpost_crm.outreach.forms.orders import OrderFilter, OrderForm
+from guestpost_crm.outreach.models import Order, Site
+from guestpost_crm.outreach.models.custom import Target
+from guestpost_crm.outreach.models.orders import Stage
+from guestpost_crm.outreach.services import billing, custom, history, listing, orders, sites, stages
+from guestpost_crm.outreach.views.common import UNPROCESSABLE, download, list_context, today, writing
+
+_SORTS = {
+    "number": "pk", "site": "site__domain", "stage": "stage", "price": "price", "due": "due_on",
+    "changed": "updated_at",
+}  # fmt: skip
+_WEEK = dt.timedelta(days=7)
+
+
+@require_GET
+def board(request: HttpRequest) -> HttpResponse:
+    """Orders under way, in columns by stage."""
+    form = OrderFilter(request.GET)
+    found = form.apply(Order.objects.all(), today(), today() + _WEEK)
+    counts = dict(found.order_by().values_list("stage").annotate(Count("pk")))
+    sums = _sums(found)
+    columns = [
+        {
+            "stage": stage,
+            "orders": orders.column(found, stage),
+            "count": counts.get(stage, 0),
+            "sums": sums.get(stage, []),
+            "rest": max(0, counts.get(stage, 0) - orders.SHOWN_IN_A_COLUMN),
+        }
+        for stage in stages.BOARD
+    ]
+    context = {
+        "columns": columns,
+        "filter": form,
+        "filtered": any(request.GET.get(name) for name in form.fields),
+        "more_filters": any(request.GET.get(name) for name in form.fields if name != "q"),
+        "stages": Stage.choices,
+        "done": [(stage, stage.label, counts.get(stage, 0)) for stage in (Stage.PAID, Stage.LOST)],
+        "niches": sites.words("niche"),
+        "today": today(),
+        "any_order": bool(counts) or Order.objects.exists(),
+        "query": request.GET.urlencode(),
+    }
+    return render(request, "outreach/board.html", context)
+
+
+def _sums(found: QuerySet[Order]) -> dict[str, list[tuple[Any, str]]]:
+    """For each stage what its orders cost, by currency."""
+    sums: dict[str, list[tuple[Any, str]]] = {}
+    rows = (
+        found.exclude(price=None).order_by("currency").values_list("stage", "currency").annotate(Sum("price"))
+    )
+    for stage, currency, amount in rows:
+        sums.setdefault(stage, []).append((amount, currency))
+    return sums
+
+
+@require_GET
+def index(request: HttpRequest) -> HttpResponse:
+    """All orders as a list."""
+    form = OrderFilter(request.GET)
+    found = form.apply(Order.objects.select_related("site", "contact", "assigned"), today(), today() + _WEEK)
+    page = listing.page(found, _SORTS, request.GET.get("sort", ""), "-changed", request.GET.get("page", ""))
+    context = list_context(request, "order-list", form, page)
+    context |= {"niches": sites.words("niche"), "any_order": page.total > 0 or Order.objects.exists()}
+    return render(request, "outreach/order_list.html", context)
+
+
+@require_GET
+def show(request: HttpRequest, key: int) -> HttpResponse:
+    """An order with its offers, placements, invoices and history."""
+    order = get_object_or_404(Order.objects.select_related("site", "contact", "assigned", "thread"), pk=key)
+    context = {
+        "order": order,
+        "stages": Stage.choices,
+        "following": stages.step(order.stage, 1),
+        "blocked": stages.blocked(order, stages.step(order.stage, 1)),
+        "way": [(stage, stage.label, stage.value) for stage in stages.WAY],
+        "offers": order.offers.select_related("contact"),
+        "placements": order.placements.all(),
+        "invoices": billing.with_paid(order.invoices.all()),
+        "history": history.of(order),
+        "custom": custom.shown(custom.definitions(Target.ORDER), order.custom),
+        "today": today(),
+    }
+    return render(request, "outreach/order.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@writing
+def new(request: HttpRequest) -> HttpResponse:
+    """Add an order; what the address of the page says comes from a site or a mail."""
+    site = Site.objects.filter(domain=request.GET.get("site", "")[:253]).first()
+    order = Order(assigned=signed_in(request), thread=_thread(request))
+    initial: dict[str, Any] = {"contact": request.GET.get("contact", "")[:320]}
+    if site is not None:
+        initial |= {"site": site, "price": site.price, "currency": site.currency}
+        initial["link_policy"] = site.link_policy or "dofollow"
+    if request.GET.get("stage") in Stage.values:
+        initial["stage"] = request.GET["stage"]
+    form = OrderForm(request.POST or None, instance=order, initial=initial)
+    return _form(request, form, _("New order"))
+
+
+def _thread(request: HttpRequest) -> Thread | None:
+    key = request.GET.get("thread", "")
+    return (
+        Thread.objects.filter(pk=key).first() if key.isascii() and key.isdigit() and len(key) < 18 else None
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@writing
+def edit(request: HttpRequest, key: int) -> HttpResponse:
+    """Change an order."""
+    order = get_object_or_404(Order.objects.select_related("site", "assigned"), pk=key)
+    heading = _("Change order %(order)s: %(site)s") % {"order": order, "site": order.site}
+    return _form(request, OrderForm(request.POST or None, instance=order), heading, key)
+
+
+def _form(request: HttpRequest, form: OrderForm, heading: str, key: int | None = None) -> HttpResponse:
+    if request.method == "POST" and form.is_valid():
+        order = orders.save(signed_in(request), form.save(commit=False))
+        messages.success(request, _("Order %(order)s is saved.") % {"order": order})
+        return redirect("order", key=order.pk)
+    context = {"form": form, "heading": heading, "key": key}
+    status = UNPROCESSABLE if form.is_bound else 200
+    return render(request, "outreach/order_form.html", context, status=status)
+
+
+@require_POST
+@writing
+def move(request: HttpRequest, key: int) -> HttpResponse:
+    """Move an order to another stage, from the board or its page."""
+    get_object_or_404(Order, pk=key)
+    expected, to = request.POST.get("from", ""), request.POST.get("to", "")
+    try:
+        order = orders.move(signed_in(request), key, expected, to)
+    except orders.MoveError as error:
+        messages.error(request, str(error))
+    else:
+        told = {"site": order.site, "stage": order.get_stage_display()}
+        messages.success(request, _("%(site)s is at “%(stage)s” now.") % told)
+    following = request.POST.get("next", "")
+    if following.startswith("/orders") and url_has_allowed_host_and_scheme(following, None):
+        return redirect(following)
+    return redirect("order", key=key)
+
+
+@require_GET
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """The orders of a list as CSV."""
+    fields = custom.definitions(Target.ORDER)
+    form = OrderFilter(request.GET)
+    found = form.apply(Order.objects.select_related("site", "contact", "assigned"), today(), today() + _WEEK)
+    header = [
+        "number", "site", "contact", "stage", "anchor", "target address", "link agreed", "draft",
+        "published at",
+        "price", "currency", "due", "assigned to", "notes", *(each.label for each in fields),
+    ]  # fmt: skip
+    rows = (
+        [
+            order.pk, str(order.site), str(order.contact or ""), order.stage, order.anchor,
+            order.target_url,
+            order.link_policy, order.draft_url, order.published_url, order.price, order.currency,
+            order.due_on,
+            str(order.assigned or ""), order.notes,
+            *(custom.typed(each, order.custom.get(each.key)) for each in fields),
+        ]
+        for order in found.order_by("pk").iterator(chunk_size=500)
+    )  # fmt: skip
+    return download("orders", header, rows)

@@ -1,0 +1,83 @@
+// The board by mouse and keyboard, "/" to search, sites suggested while typing. Every page works without it.
+"use strict";
+document.documentElement.classList.add("js");
+
+// Moving a card is sending its own form: what the server refuses is told by the page that comes back.
+const board = document.querySelector("[data-board]");
+const send = (tile, stage) => {
+  const form = tile.querySelector("form.move");
+  if (!form || tile.dataset.stage === stage || form.dataset.sent) return;
+  form.elements.to.value = stage;
+  sessionStorage.setItem("board", JSON.stringify({ left: board.scrollLeft, top: window.scrollY, order: tile.dataset.order }));
+  form.requestSubmit();
+};
+if (board) {
+  let dragged = null;
+  const columns = [...board.querySelectorAll("[data-stage].column")];
+  for (const tile of board.querySelectorAll(".tile")) {
+    if (!tile.querySelector("form.move")) continue;
+    tile.draggable = true;
+    tile.addEventListener("dragstart", (event) => {
+      dragged = tile;
+      tile.classList.add("dragged");
+      event.dataTransfer.effectAllowed = "move";
+      event.dataTransfer.setData("text/plain", tile.dataset.order);
+    });
+    tile.addEventListener("dragend", () => {
+      dragged = null;
+      tile.classList.remove("dragged");
+      for (const column of columns) column.classList.remove("over");
+    });
+    tile.addEventListener("keydown", (event) => {
+      if (!event.shiftKey || !/^Arrow(Left|Right)$/.test(event.key) || /^(select|input)$/i.test(event.target.tagName)) return;
+      const stages = [...tile.querySelector("select").options].map((option) => option.value);
+      const next = stages[stages.indexOf(tile.dataset.stage) + (event.key === "ArrowRight" ? 1 : -1)];
+      if (next && next !== "lost") { event.preventDefault(); send(tile, next); }
+    });
+  }
+  for (const column of columns) {
+    column.addEventListener("dragover", (event) => {
+      if (!dragged) return;
+      event.preventDefault();
+      for (const each of columns) each.classList.toggle("over", each === column);
+    });
+    column.addEventListener("drop", (event) => {
+      if (!dragged) return;
+      event.preventDefault();
+      send(dragged, column.dataset.stage);
+    });
+  }
+  // The page that comes back stands where the old one stood, on the card that was moved.
+  const before = JSON.parse(sessionStorage.getItem("board") || "null");
+  sessionStorage.removeItem("board");
+  if (before) {
+    board.scrollLeft = before.left;
+    window.scrollTo(0, before.top);
+    const tile = board.querySelector(`[data-order="${Number(before.order)}"] a`);
+    if (tile) tile.focus({ preventScroll: true });
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || /^(input|textarea|select)$/i.test(event.target.tagName)) return;
+  const field = document.querySelector("[data-find]");
+  if (field) { event.preventDefault(); field.focus(); field.select(); }
+});
+
+// Domains that begin like what is typed.
+const known = document.querySelector("datalist[data-known]");
+if (known) {
+  let waiting = 0;
+  for (const field of document.querySelectorAll("input[list=known-sites]")) {
+    field.addEventListener("input", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(async () => {
+        if (field.value.length < 2) return;
+        try {
+          const answer = await fetch(`${known.dataset.known}?q=${encodeURIComponent(field.value)}`);
+          if (answer.ok) known.innerHTML = await answer.text();
+        } catch { /* the line is down for a moment: typing goes on */ }
+      }, 200);
+    });
+  }
+}
