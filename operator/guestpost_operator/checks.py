@@ -9,19 +9,27 @@ from collections.abc import Iterable
 from guestpost_operator import render, revision
 from guestpost_operator.api import names
 from guestpost_operator.api.tenant import parse
+from guestpost_operator.backends import election
 from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.errors import BackendError, NotFoundError
 from guestpost_operator.backends.kinds import (
     CLAIM,
+    CLUSTER_ROLE,
     CONFIG_MAP,
     EVENT,
+    EXPORT,
+    GRANT,
     NAMESPACE,
     OWNED,
     PERSISTENT_VOLUME,
     POD,
+    RECEIPT,
+    REQUEST,
     SECRET,
     TENANT,
     VOLUME_CLAIM,
+    VOLUME_SNAPSHOT,
+    VOLUME_SNAPSHOT_CONTENT,
     Kind,
 )
 from guestpost_operator.backends.pubsub import PubSub
@@ -36,8 +44,14 @@ _OWNED_VERBS = ("list", "watch", "create", "patch", "delete")
 _GOT = (NAMESPACE, SECRET, CONFIG_MAP)
 RIGHTS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     *((kind, ("get", *_OWNED_VERBS) if kind in _GOT else _OWNED_VERBS) for kind in OWNED),
-    (TENANT, ("get", "list", "watch", "patch")),
+    (TENANT, ("get", "list", "watch", "patch", "delete")),
     (CLAIM, ("list", "delete")),
+    (EXPORT, ("list", "watch", "create")),
+    (REQUEST, ("list", "watch", "delete")),
+    (GRANT, ("list", "watch")),
+    (RECEIPT, ("get", "create")),
+    (VOLUME_SNAPSHOT, ("list", "delete")),
+    (VOLUME_SNAPSHOT_CONTENT, ("list", "patch", "delete")),
     (POD, ("list", "delete")),
     (VOLUME_CLAIM, ("list", "delete")),
     (PERSISTENT_VOLUME, ("list", "patch")),
@@ -80,7 +94,7 @@ async def self_test(config: Config) -> int:
     try:
         problems = [
             *_templates(config),
-            *await _rights(cluster),
+            *await _rights(cluster, config.operator.namespace),
             *await _pubsub(config, messaging),
         ]
     finally:
@@ -120,11 +134,11 @@ def _templates(config: Config) -> Iterable[str]:
     _say(f"ok     templates: revision {current.id}")
 
 
-async def _rights(cluster: KubernetesCluster) -> list[str]:
-    """Ask the API server whether we may do what we do."""
+async def _rights(cluster: KubernetesCluster, namespace: str) -> list[str]:
+    """Ask the API server whether we may do what we do; our Lease is in our own namespace."""
     problems = []
 
-    async def ask(kind: Kind, verb: str, subresource: str = "") -> None:
+    async def ask(kind: Kind, verb: str, subresource: str = "", **where: str) -> None:
         group = kind.api_version.rpartition("/")[0]
         review = {
             "apiVersion": "authorization.k8s.io/v1",
@@ -135,6 +149,7 @@ async def _rights(cluster: KubernetesCluster) -> list[str]:
                     "resource": kind.plural,
                     "subresource": subresource,
                     "verb": verb,
+                    **where,
                 }
             },
         }
@@ -149,9 +164,19 @@ async def _rights(cluster: KubernetesCluster) -> list[str]:
             problems.append(f"rights: may not {verb} {what} in API group {group or 'core'!r}")
 
     needed = [(kind, verb) for kind, verbs in RIGHTS for verb in verbs]
-    await asyncio.gather(*(ask(kind, verb) for kind, verb in needed), ask(TENANT, "patch", "status"))
+    lease = {"namespace": namespace, "name": election.LEASE}
+    await asyncio.gather(
+        *(ask(kind, verb) for kind, verb in needed),
+        ask(TENANT, "patch", "status"),
+        ask(EXPORT, "patch", "status"),
+        ask(REQUEST, "patch", "status"),
+        ask(GRANT, "patch", "status"),
+        *(ask(CLUSTER_ROLE, "bind", name=names.tenant_role(account)) for account in names.TENANT_ROLES),
+        *(ask(election.KIND, verb, **lease) for verb in ("get", "update")),
+        ask(election.KIND, "create", namespace=namespace),
+    )
     if not problems:
-        _say(f"ok     rights: {len(needed) + 1} checked")
+        _say(f"ok     rights: {len(needed) + 10} checked")
     return problems
 
 

@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from guestpost_operator.api import names
 from guestpost_operator.revision import Object
+from guestpost_operator.rotation import Stage
 
 # The hop from gateway to web is inside the cluster and pinned to this very certificate,
 # so it may live long; it is replaced well before its end.
@@ -22,19 +24,99 @@ CERTIFICATE_DAYS = 825
 RENEW_BEFORE = timedelta(days=90)
 
 
-def database(namespace: str, labels: dict[str, str]) -> Object:
-    """The application's database user, as CloudNativePG reads it (kubernetes.io/basic-auth)."""
-    data = {"username": "crm", "password": secrets.token_urlsafe(32)}
-    return _secret(names.SECRET_DATABASE, namespace, labels, "kubernetes.io/basic-auth", data)
+# What an exchange renews in the tenant's keys, and where the CRM finds what else opens and verifies.
+EXCHANGED = ("django-secret-key", "tenant-key")
+FALLBACKS = "-fallbacks"
 
 
-def keys(namespace: str, labels: dict[str, str]) -> Object:
-    """Django's secret key, and the tenant's key (32 random bytes, base64) that its data is encrypted with."""
+def database(namespace: str, labels: dict[str, str], login: str = names.LOGIN) -> Object:
+    """A login of the application's, as CloudNativePG reads it (kubernetes.io/basic-auth)."""
+    data = {"username": login, "password": secrets.token_urlsafe(32)}
+    # CloudNativePG looks at a Secret again when it is another one, if this label is on it.
+    labels = labels | {"cnpg.io/reload": "true"}
+    return _secret(names.LOGINS[login], namespace, labels, "kubernetes.io/basic-auth", data)
+
+
+def tenant_key() -> bytes:
+    """A new key of a tenant, which its data keys are wrapped with."""
+    return secrets.token_bytes(32)
+
+
+def keys(namespace: str, labels: dict[str, str], wrapped: str = "") -> Object:
+    """Django's secret key, the tenant's key, and the one that its web signs approvals of support with.
+
+    The last is an Ed25519 key in base64, whose public half stands beside it for everybody to check with.
+
+    Args:
+        namespace: the tenant's.
+        labels: of the Secret.
+        wrapped: the tenant's key as KMS gave it; by default there is a new one as it is, in base64.
+    """
+    approval = Ed25519PrivateKey.generate()
     data = {
-        "django-secret-key": secrets.token_urlsafe(48),
-        "tenant-key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        **_fresh(wrapped),
+        "approval-key": base64.b64encode(approval.private_bytes_raw()).decode(),
     }
-    return _secret(names.SECRET_KEYS, namespace, labels, "Opaque", data)
+    secret = _secret(names.SECRET_KEYS, namespace, labels, "Opaque", data)
+    public = base64.b64encode(approval.public_key().public_bytes_raw()).decode()
+    secret["metadata"]["annotations"] = {names.ANNOTATION_APPROVAL_KEY: public}
+    return secret
+
+
+def _fresh(wrapped: str) -> dict[str, str]:
+    return {
+        "django-secret-key": secrets.token_urlsafe(48),
+        "tenant-key": wrapped or base64.b64encode(tenant_key()).decode(),
+    }
+
+
+def exchanged(current: Object, stage: Stage, wrapped: str = "") -> Object:
+    """The Secret that waits to take the place of the tenant's keys, with what a stage changes of them.
+
+    Args:
+        current: the keys, whole.
+        stage: of the exchange; the ones before it have to be over.
+        wrapped: in the first stage, a new tenant's key as KMS gave it; see `keys`.
+    """
+    data = {key: base64.b64decode(value).decode() for key, value in current["data"].items()}
+    fresh = _fresh(wrapped)
+    for key in EXCHANGED:
+        other = data.pop(f"{key}{FALLBACKS}", "")
+        if stage == Stage.INTRODUCED:
+            data[f"{key}{FALLBACKS}"] = fresh[key]
+        elif stage == Stage.SWITCHED:
+            data[key], data[f"{key}{FALLBACKS}"] = other, data[key]
+    metadata = current["metadata"]
+    waiting = _secret(
+        names.SECRET_KEYS_NEXT, metadata["namespace"], metadata["labels"], current["type"], data
+    )
+    waiting["metadata"]["annotations"] = {
+        key: value
+        for key, value in (metadata.get("annotations") or {}).items()
+        if key == names.ANNOTATION_APPROVAL_KEY
+    } | {names.ANNOTATION_STAGE: stage, names.ANNOTATION_REPLACES: metadata["uid"]}
+    return waiting
+
+
+def in_place(waiting: Object) -> Object:
+    """The tenant's keys, with what waited to take their place."""
+    metadata = waiting["metadata"]
+    annotations = dict(metadata["annotations"])
+    del annotations[names.ANNOTATION_REPLACES]
+    annotations[names.ANNOTATION_MADE_FROM] = metadata["uid"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": names.SECRET_KEYS,
+            "namespace": metadata["namespace"],
+            "labels": metadata["labels"],
+            "annotations": annotations,
+        },
+        "type": waiting["type"],
+        "immutable": True,
+        "data": waiting["data"],
+    }
 
 
 def web_tls(namespace: str, labels: dict[str, str], hostname: str, now: datetime) -> Object:

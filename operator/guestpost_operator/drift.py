@@ -63,11 +63,11 @@ _CONTROLLERS = frozenset({"kube-controller-manager", "cloudnative-pg", "manager"
 
 
 def rendered_hash(manifest: Mapping[str, Any]) -> str:
-    """Hash of a rendered manifest: changes whenever rendering gives anything else."""
-    return _digest(manifest)
+    """Hash of a rendered manifest, in hexadecimal digits: changes whenever rendering gives anything else."""
+    return _digest(manifest).hex()
 
 
-def content_hash(obj: Mapping[str, Any]) -> str:
+def content_hash(obj: Mapping[str, Any]) -> bytes:
     """Hash of an object without status, bookkeeping and controllers' notes."""
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _VOLATILE_METADATA}
     annotations = metadata.get("annotations")
@@ -82,15 +82,15 @@ def content_hash(obj: Mapping[str, Any]) -> str:
     return _digest({**content, "metadata": metadata})
 
 
-def _digest(value: Any) -> str:
+def _digest(value: Any) -> bytes:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode()).digest()[:12]
 
 
 def quantity(text: Any) -> Decimal | None:
     """A Kubernetes quantity as a number, None when it is none ("500m" = 0.5, "1Gi" = 1073741824)."""
     text = str(text)
-    number = text.rstrip("mkMGTPi")
+    number = text.rstrip("mkKMGTPi")
     try:
         return Decimal(number) * _SUFFIXES[text[len(number) :]]
     except (InvalidOperation, KeyError):
@@ -132,6 +132,14 @@ def _contains_list(live: Any, wanted: Sequence[Any], key: str, parent: str) -> b
         by_name = {item["name"]: item for item in live}
         return all(contains(by_name.get(item["name"]), item, key, parent) for item in wanted)
     return all(contains(mine, item, key, parent) for mine, item in zip(live, wanted, strict=True))
+
+
+def as_begun(manifest: Object, live: Mapping[str, Any]) -> Object:
+    """A Job's manifest with the pods that it was begun with, for the API server lets nobody change them.
+
+    What is rendered otherwise meanwhile is for the next one: an export or a terminal ends as it began.
+    """
+    return {**manifest, "spec": {**manifest["spec"], "template": live["spec"]["template"]}}
 
 
 def foreign_fields(obj: Mapping[str, Any]) -> list[str]:

@@ -21,11 +21,18 @@ class Health:
         problem: says what is wrong with the process itself, "" when it is well. It must never ask
             anything outside: an API server that is away is no reason to restart.
         before_metrics: brings gauges up to date.
+        standing_by: whether it is of use by waiting for another operator to end.
     """
 
-    def __init__(self, problem: Callable[[], str], before_metrics: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        problem: Callable[[], str],
+        before_metrics: Callable[[], None],
+        standing_by: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._problem = problem
         self._before_metrics = before_metrics
+        self._standing_by = standing_by
         self._runners: list[web.AppRunner] = []
         self._beat: asyncio.Task[None] | None = None
         self.ready = False
@@ -66,7 +73,11 @@ class Health:
 
     def _readyz(self, request: web.Request) -> web.StreamResponse:
         del request
-        return web.Response(text="ok" if self.ready else "starting", status=200 if self.ready else 503)
+        if self.ready:
+            return web.Response(text="ok")
+        if self._standing_by():
+            return web.Response(text="standing by")
+        return web.Response(text="starting", status=503)
 
     def _metrics(self, request: web.Request) -> web.StreamResponse:
         del request

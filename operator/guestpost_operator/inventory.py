@@ -1,7 +1,12 @@
-"""What the cluster holds of each tenant, as the watches tell it: names, uids and hashes, no content."""
+"""What the cluster holds of each tenant, as the watches tell it: names, uids and hashes, no content.
+
+Ten thousand tenants have a quarter of a million objects, so what many share is in memory once.
+"""
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,6 +23,12 @@ class Key(NamedTuple):
     name: str
 
 
+@functools.lru_cache(4096)
+def shared_key(kind: str, name: str) -> Key:
+    """The key of an object; that of the Deployment `web` is in memory once for all tenants."""
+    return Key(sys.intern(kind), sys.intern(name))
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What is kept of one object.
@@ -29,7 +40,7 @@ class Observed:
 
     uid: str
     namespace: str | None
-    digest: str
+    digest: bytes
     version: int
     deleting: bool
     readiness: Readiness
@@ -40,7 +51,8 @@ class Inventory:
 
     def __init__(self) -> None:
         self._tenants: dict[str, dict[Key, Observed]] = {}
-        self._places: dict[tuple[str, str | None, str], str] = {}
+        # Who has something there: by namespace, and of what is in none by kind and name.
+        self._owners: dict[str, tuple[str, ...]] = {}
 
     def objects(self, tenant_uid: str) -> Mapping[Key, Observed]:
         """The objects of a tenant."""
@@ -54,29 +66,27 @@ class Inventory:
         """
         metadata = obj["metadata"]
         owner = (metadata.get("labels") or {}).get(names.LABEL_TENANT_UID)
-        place = (obj["kind"], metadata.get("namespace"), metadata["name"])
-        before = self._places.get(place)
+        this, namespace = shared_key(obj["kind"], metadata["name"]), metadata.get("namespace")
+        before = self._owner(this, namespace)
         changed: set[str] = set()
         if before is not None and before != owner:
-            self._drop(place, before)
+            self._drop(this, namespace, before)
             changed.add(before)
         if owner is None:
             return changed
-        key = Key(obj["kind"], metadata["name"])
-        old = self._tenants.get(owner, {}).get(key)
-        version = _version(metadata)
+        old = self._tenants.get(owner, {}).get(this)
+        version = version_of(metadata)
         if old is not None and old.version >= version:
             return changed
         new = Observed(
             uid=metadata["uid"],
-            namespace=metadata.get("namespace"),
+            namespace=sys.intern(namespace) if namespace else None,
             digest=drift.content_hash(obj),
             version=version,
             deleting="deletionTimestamp" in metadata,
             readiness=readiness.of(obj),
         )
-        self._tenants.setdefault(owner, {})[key] = new
-        self._places[place] = owner
+        self._put(sys.intern(owner), this, new)
         if old is None or (old.uid, old.digest, old.deleting, old.readiness) != (
             new.uid,
             new.digest,
@@ -89,14 +99,14 @@ class Inventory:
     def forget(self, obj: Mapping[str, Any]) -> set[str]:
         """Take note that an object is gone; news of an earlier object of that name are ignored."""
         metadata = obj["metadata"]
-        place = (obj["kind"], metadata.get("namespace"), metadata["name"])
-        owner = self._places.get(place)
+        this, namespace = shared_key(obj["kind"], metadata["name"]), metadata.get("namespace")
+        owner = self._owner(this, namespace)
         if owner is None:
             return set()
-        known = self._tenants[owner][Key(obj["kind"], metadata["name"])]
-        if known.uid != metadata["uid"] or known.version > _version(metadata):
+        known = self._tenants[owner][this]
+        if known.uid != metadata["uid"] or known.version > version_of(metadata):
             return set()
-        self._drop(place, owner)
+        self._drop(this, namespace, owner)
         return {owner}
 
     def keep_only(self, kind: str, seen: Iterable[tuple[str | None, str]], since: int) -> set[str]:
@@ -108,35 +118,61 @@ class Inventory:
             since: the list's resource version.
         """
         present = set(seen)
-        changed: set[str] = set()
-        for place, owner in list(self._places.items()):
-            if place[0] != kind or place[1:] in present:
-                continue
-            if self._tenants[owner][Key(kind, place[2])].version <= since:
-                self._drop(place, owner)
-                changed.add(owner)
-        return changed
+        missing = [
+            (owner, this, each)
+            for owner, objects in self._tenants.items()
+            for this, each in objects.items()
+            if this.kind == kind and (each.namespace, this.name) not in present and each.version <= since
+        ]
+        for owner, this, each in missing:
+            self._drop(this, each.namespace, owner)
+        return {owner for owner, _, _ in missing}
 
-    def deleted(self, tenant_uid: str, key: Key) -> None:
+    def deleted(self, tenant_uid: str, this: Key) -> None:
         """Take note that we have deleted an object ourselves, before the watch tells."""
-        known = self._tenants.get(tenant_uid, {}).get(key)
+        known = self._tenants.get(tenant_uid, {}).get(this)
         if known is not None:
-            self._drop((key.kind, known.namespace, key.name), tenant_uid)
+            self._drop(this, known.namespace, tenant_uid)
 
     def forget_tenant(self, tenant_uid: str) -> None:
         """Drop everything about a tenant that is gone."""
-        for key, each in self._tenants.pop(tenant_uid, {}).items():
-            self._places.pop((key.kind, each.namespace, key.name), None)
+        for this, each in list(self._tenants.get(tenant_uid, {}).items()):
+            self._drop(this, each.namespace, tenant_uid)
 
-    def _drop(self, place: tuple[str, str | None, str], owner: str) -> None:
-        del self._places[place]
-        objects = self._tenants[owner]
-        del objects[Key(place[0], place[2])]
+    def _owner(self, this: Key, namespace: str | None) -> str | None:
+        """Whose the object is that is known there."""
+        for owner in self._owners.get(_space(this, namespace), ()):
+            known = self._tenants[owner].get(this)
+            if known is not None and known.namespace == namespace:
+                return owner
+        return None
+
+    def _put(self, owner: str, this: Key, new: Observed) -> None:
+        self._tenants.setdefault(owner, {})[this] = new
+        space = _space(this, new.namespace)
+        owners = self._owners.get(space, ())
+        if owner not in owners:
+            self._owners[space] = (*owners, owner)
+
+    def _drop(self, this: Key, namespace: str | None, owner: str) -> None:
+        objects, space = self._tenants[owner], _space(this, namespace)
+        del objects[this]
+        if not any(_space(other, each.namespace) == space for other, each in objects.items()):
+            owners = tuple(each for each in self._owners[space] if each != owner)
+            if owners:
+                self._owners[space] = owners
+            else:
+                del self._owners[space]
         if not objects:
             del self._tenants[owner]
 
 
-def _version(metadata: Mapping[str, Any]) -> int:
+def _space(this: Key, namespace: str | None) -> str:
+    return namespace or f"{this.kind}/{this.name}"
+
+
+def version_of(metadata: Mapping[str, Any]) -> int:
+    """The resource version as a number, to tell old news from new."""
     # Comparable as numbers since Kubernetes 1.35 (KEP-5504), and in practice always with etcd.
     text = str(metadata.get("resourceVersion", "0"))
     return int(text) if text.isdigit() else 0

@@ -28,7 +28,7 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _tenant_of_kopf],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -42,3 +42,15 @@ def configure(level: str) -> None:
     # kopf tells of every handler call; what matters of it we log ourselves.
     logging.getLogger("kopf.objects").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _tenant_of_kopf(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """What kopf says about a tenant names it as our own lines do."""
+    del logger, method
+    about = getattr(event.get("_record"), "k8s_ref", None)
+    if about:
+        event.setdefault("tenant", about.get("name"))
+        event.setdefault("step", "kopf")
+    return event

@@ -12,7 +12,11 @@ RECONCILE_SECONDS = Histogram(
 )
 QUEUE = Gauge("guestpost_queue_length", "Tenants that wait for a reconcile.")
 IN_PROGRESS = Gauge("guestpost_reconciles_in_progress", "Tenants that are being reconciled.")
-TENANTS = Gauge("guestpost_tenants", "Tenants by phase.", ["phase"])
+TENANTS = Gauge(
+    "guestpost_tenants",
+    "Tenants by the state that is asked for and the phase they are in.",
+    ["state", "phase"],
+)
 CONDITIONS = Gauge(
     "guestpost_tenants_condition", "Tenants by condition and its status.", ["condition", "status"]
 )
@@ -28,8 +32,15 @@ DRIFT = Counter(
 PRUNED = Counter(
     "guestpost_objects_pruned", "Objects that are no longer rendered and were deleted.", ["kind"]
 )
+ROLLOUT_STAGE = Gauge(
+    "guestpost_rollout_stage", "How far the current revision is (1: this is the stage).", ["stage"]
+)
+ROLLOUT_TENANTS = Gauge(
+    "guestpost_rollout_tenants", "Tenants that are behind, that move, and that a move failed at.", ["part"]
+)
 ERASURES = Counter("guestpost_erasures", "Attempts to erase a tenant, by result.", ["result"])
 WATCH_RESTARTS = Counter(
     "guestpost_watch_restarts", "Watches that began again, by kind and why.", ["kind", "why"]
 )
+LEADER = Gauge("guestpost_leader", "Whether this operator holds the lease and works (1) or stands by (0).")
 HEARTBEAT = Gauge("guestpost_heartbeat_timestamp_seconds", "When the event loop last proved that it runs.")

@@ -8,10 +8,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guestpost_operator import drift
+from guestpost_operator import drift, states, support
 from guestpost_operator.api import names
 from guestpost_operator.api.tenant import Tenant
-from guestpost_operator.revision import NAMESPACE_TEMPLATE, Object, Revision, RevisionError
+from guestpost_operator.exports import Run
+from guestpost_operator.revision import (
+    EXPORT_TEMPLATE,
+    NAMESPACE_TEMPLATE,
+    SUPPORT_TEMPLATE,
+    Object,
+    Revision,
+    RevisionError,
+)
+from guestpost_operator.states import Wanted
+from guestpost_operator.support import Shell
 
 # Where the CRM has no business besides the cluster's own ranges: private, shared, link-local,
 # loopback (RFC 1918, 6598, 3927, 4193, 4291).
@@ -38,10 +48,14 @@ class Credentials:
     Attributes:
         uids: Secret name → uid; a Secret made again has another uid, and pods must roll.
         web_certificate: PEM of the web's certificate.
+        login: of PostgreSQL, that the CRM uses.
+        other_login: the one that is there from the first rotation on, until then "".
     """
 
     uids: Mapping[str, str]
     web_certificate: str
+    login: str = names.LOGIN
+    other_login: str = ""
 
     def stamp(self, *secrets: str) -> str:
         """A short value that changes when one of these Secrets is made again."""
@@ -82,10 +96,25 @@ def check(tenant: Tenant, revision: Revision) -> None:
             )
 
 
-def render(tenant: Tenant, revision: Revision, credentials: Credentials, broker_ca: str) -> list[Object]:
+def render(
+    tenant: Tenant,
+    revision: Revision,
+    credentials: Credentials,
+    broker_ca: str,
+    now: Wanted | None = None,
+    app: Revision | None = None,
+) -> list[Object]:
     """Everything that the tenant is made of, besides Secrets and Pub/Sub.
 
     Each manifest carries the hash of itself, so that a field that is no longer rendered is noticed.
+
+    Args:
+        tenant: what is asked for.
+        revision: templates and configuration.
+        credentials: of the tenant.
+        broker_ca: PEM of the CA that vouches for the consent broker.
+        now: who runs; everybody by default.
+        app: revision of web and sync, if another one: they follow when the database is migrated.
 
     Raises:
         UnsatisfiableError: when plan, region or project are unknown.
@@ -93,9 +122,55 @@ def render(tenant: Tenant, revision: Revision, credentials: Credentials, broker_
     """
     check(tenant, revision)
     manifests = revision.render(context(tenant, revision), values(tenant, revision, credentials, broker_ca))
+    now = now or Wanted()
+    migrations = []
+    if now.migrate:
+        migrations = [states.job(_workload(manifests, states.SYNC), states.MIGRATE, revision.id)]
+    if app is not None and app.id != revision.id:
+        check(tenant, app)
+        before = app.render(context(tenant, app), values(tenant, app, credentials, broker_ca))
+        kept = [_workload(before, key) for key in (states.WEB, states.SYNC)]
+        manifests = [each for each in manifests if not _is_app(each)] + kept
+    manifests = states.apply(manifests, now) + migrations
+    for run in now.exports:
+        manifests += _export(tenant, revision, credentials, run)
+    for shell in now.shells:
+        manifests += _shell(tenant, revision, credentials, shell)
+    if now.shells:
+        own = _workload(manifests, ("Namespace", tenant.namespace))["metadata"]
+        own["annotations"] = own.get("annotations", {}) | support.marks(now.shells)
     for manifest in manifests:
         stamp(manifest)
     return manifests
+
+
+def _export(tenant: Tenant, revision: Revision, credentials: Credentials, run: Run) -> list[Object]:
+    """What runs for one export."""
+    given = values(tenant, revision, credentials, "") | {"export": {"name": run.name, "size": run.size}}
+    manifests = revision.render(context(tenant, revision), given, only=EXPORT_TEMPLATE)
+    for manifest in manifests:
+        if manifest["kind"] == "StatefulSet" and not run.runs:
+            manifest["spec"]["replicas"] = 0
+    return manifests
+
+
+def _shell(tenant: Tenant, revision: Revision, credentials: Credentials, shell: Shell) -> list[Object]:
+    """What runs for one Shell, for as long as it may."""
+    given = {"job": shell.job, "grant": shell.grant, "subject": shell.subject, "expires": shell.expires_at}
+    both = values(tenant, revision, credentials, "") | {"support": given}
+    manifests = revision.render(context(tenant, revision), both, only=SUPPORT_TEMPLATE)
+    for manifest in manifests:
+        if manifest["kind"] == "Job":
+            manifest["spec"]["template"]["spec"]["activeDeadlineSeconds"] = shell.seconds
+    return manifests
+
+
+def _is_app(manifest: Object) -> bool:
+    return (manifest["kind"], manifest["metadata"]["name"]) in (states.WEB, states.SYNC)
+
+
+def _workload(manifests: Iterable[Object], key: tuple[str, str]) -> Object:
+    return next(each for each in manifests if (each["kind"], each["metadata"]["name"]) == key)
 
 
 def namespace(tenant: Tenant, revision: Revision) -> Object:
@@ -138,7 +213,8 @@ def values(
 ) -> dict[str, dict[str, Any]]:
     """What templates see that is the tenant's own: strings, which they insert or find empty."""
     spec = tenant.spec
-    both = (names.SECRET_DATABASE, names.SECRET_KEYS)
+    login = names.LOGINS[credentials.login]
+    both = (login, names.SECRET_KEYS)
     return {
         "tenant": {
             "name": tenant.name,
@@ -157,6 +233,11 @@ def values(
         "credentials": {
             "web": credentials.stamp(*both, names.SECRET_WEB_TLS),
             "sync": credentials.stamp(*both),
+            "login": credentials.login,
+            "loginSecret": login,
+            # What the other login acts as.
+            "role": "" if credentials.login == names.LOGIN else names.LOGIN,
+            "otherLogin": credentials.other_login,
         },
         "trust": {"brokerCa": broker_ca, "webCa": credentials.web_certificate},
     }

@@ -25,10 +25,14 @@ SUFFIX = ".yaml.j2"
 MACROS = "macros.j2"
 # Rendered by itself, since everything else needs the namespace first.
 NAMESPACE_TEMPLATE = "namespace.yaml.j2"
+# Rendered once for each export and each Shell of a tenant, so not with what every tenant has.
+EXPORT_TEMPLATE = "export.yaml.j2"
+SUPPORT_TEMPLATE = "support.yaml.j2"
 CONFIG_KEY = "config.json"
 
 Object = dict[str, Any]
 
+_PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
 _MARK = re.compile("\x01([^\x02]*)\x02")
 
 
@@ -62,6 +66,13 @@ class Revision:
         """Name of the ConfigMap that stores this revision in the operator's namespace."""
         return config_map_name(self.id)
 
+    @property
+    def version(self) -> str:
+        """Version of the CRM in it: the tag of its image; its digest when it has no tag."""
+        name, _, digest = str(self.config["images"]["crm"]).partition("@")
+        tag = name.rpartition("/")[2].partition(":")[2]
+        return tag or digest[:19]
+
     @cached_property
     def _compiled(self) -> list[tuple[str, Template]]:
         environment = ImmutableSandboxedEnvironment(
@@ -73,9 +84,11 @@ class Revision:
             keep_trailing_newline=True,
         )
         environment.filters["json"] = _json
-        return [
-            (name, environment.get_template(name)) for name in sorted(self.templates) if name.endswith(SUFFIX)
-        ]
+        try:
+            files = [name for name in sorted(self.templates) if name.endswith(SUFFIX)]
+            return [(name, environment.get_template(name)) for name in files]
+        except TemplateError as error:
+            raise RevisionError(f"a template of revision {self.id} is none: {error}") from error
 
     @cached_property
     def _shapes(self) -> dict[str, list[Object]]:
@@ -91,7 +104,7 @@ class Revision:
         Args:
             context: what tenants share, see `guestpost_operator.render.context`.
             values: what is the tenant's own: nested maps of strings.
-            only: file name of the one template to render; all by default.
+            only: file name of the one template to render; by default all that every tenant has.
 
         Raises:
             RevisionError: when a template needs what the context lacks, or its output is not
@@ -108,7 +121,7 @@ class Revision:
         """Manifests with everything from one context, each time through templates and YAML."""
         manifests: list[Object] = []
         for name, template in self._compiled:
-            if only and name != only:
+            if name != only and (only or name in (EXPORT_TEMPLATE, SUPPORT_TEMPLATE)):
                 continue
             try:
                 documents = list(yaml.load_all(template.render(context), Loader=yaml.CSafeLoader))
@@ -135,6 +148,7 @@ class Revision:
                     names.LABEL_PART_OF: "guestpost",
                     names.LABEL_REVISION: self.id,
                 },
+                "annotations": {names.ANNOTATION_VERSION: self.version},
             },
             "immutable": True,
             "data": {**self.templates, CONFIG_KEY: json.dumps(self.config, sort_keys=True, indent=2)},
@@ -192,7 +206,12 @@ def _is_object(document: Mapping[str, Any]) -> bool:
 
 def _json(value: Any) -> str:
     # JSON is YAML; ASCII only, since YAML forbids some of what JSON strings may hold.
-    return json.dumps(value, ensure_ascii=True)
+    return _PAIR.sub(_joined, json.dumps(value, ensure_ascii=True))
+
+
+def _joined(pair: re.Match[str]) -> str:
+    """A character that JSON escapes as two surrogates, escaped as YAML does."""
+    return f"\\U{0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00:08x}"
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from guestpost_operator.api.part import Part
 
 MAX_MESSAGE = 1024
 
@@ -25,6 +24,7 @@ class Type(StrEnum):
     MESSAGING = "MessagingReady"
     APPLICATION = "ApplicationReady"
     ISOLATED = "Isolated"
+    UPGRADE_BLOCKED = "UpgradeBlocked"
     DELETION_BLOCKED = "DeletionBlocked"
     PAUSED = "Paused"
 
@@ -37,10 +37,8 @@ class Truth(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(BaseModel):
+class Condition(Part):
     """One condition. `last_transition_time` is RFC 3339 in UTC."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
     type: str
     status: str
@@ -50,7 +48,7 @@ class Condition(BaseModel):
     last_transition_time: str = ""
 
 
-def condition(kind: Type, status: Truth | bool, reason: str, message: str = "") -> Condition:
+def condition(kind: str, status: Truth | bool, reason: str, message: str = "") -> Condition:
     """A condition without its generation and time, which `follow` adds."""
     if isinstance(status, bool):
         status = Truth.TRUE if status else Truth.FALSE

@@ -30,6 +30,7 @@ from guestpost_operator.backends.errors import (
     RefusedError,
     UnavailableError,
 )
+from guestpost_operator.backends.fence import Fence
 from guestpost_operator.backends.kinds import TENANT, Kind
 
 Object = dict[str, Any]
@@ -66,26 +67,53 @@ class Cluster(Protocol):
     async def merge(self, kind: Kind, name: str, namespace: str | None, patch: Object) -> Object:
         """Merge some fields into an object that is not ours as a whole."""
 
-    async def delete(self, kind: Kind, name: str, namespace: str | None, uid: str | None) -> bool:
-        """Delete exactly this object. False when it (or this uid) is not there any more."""
+    async def delete(
+        self, kind: Kind, name: str, namespace: str | None, uid: str | None, version: str | None = None
+    ) -> bool:
+        """Delete exactly this object. False when it (this uid, in this version) is not there any more."""
 
     async def write_status(self, tenant: str, uid: str, status: Object) -> Object:
         """Replace the named fields of a tenant's status; None removes a field."""
 
+    async def merge_status(self, kind: Kind, name: str, namespace: str, uid: str, status: Object) -> Object:
+        """The same for an object of another kind; `ConflictError` when another one has its name by now."""
+
 
 class KubernetesCluster:
-    """`Cluster` over the official client's HTTP session, with bounded writes and timeouts."""
+    """`Cluster` over the official client's HTTP session, with bounded writes and timeouts.
+
+    Args:
+        client: knows where the API server is and who we are.
+        concurrency: requests at the same time, watches aside.
+        timeout: seconds for one request.
+        agent: what we call ourselves in the API server's audit log.
+        fence: asked before each write; open by default.
+    """
 
     def __init__(
-        self, client: ApiClient, *, concurrency: int = 16, timeout: float = 30, agent: str = USER_AGENT
+        self,
+        client: ApiClient,
+        *,
+        concurrency: int = 16,
+        timeout: float = 30,
+        agent: str = USER_AGENT,
+        fence: Fence | None = None,
     ) -> None:
         self._client = client
         self._agent = agent
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 10))
         self._slots = asyncio.Semaphore(concurrency)
+        self._fence = fence or Fence.open()
 
     @classmethod
-    async def connect(cls, *, concurrency: int = 16, timeout: float = 30, agent: str = USER_AGENT) -> Self:
+    async def connect(
+        cls,
+        *,
+        concurrency: int = 16,
+        timeout: float = 30,
+        agent: str = USER_AGENT,
+        fence: Fence | None = None,
+    ) -> Self:
         """A client by KUBECONFIG, else by the pod's service account.
 
         Raises:
@@ -100,7 +128,8 @@ class KubernetesCluster:
         # Requests are bounded by our own slots; watches hold a connection each.
         configuration.connection_pool_maxsize = 0
         configuration.client_session_kwargs = {"trust_env": False}
-        return cls(ApiClient(configuration), concurrency=concurrency, timeout=timeout, agent=agent)
+        client = ApiClient(configuration)
+        return cls(client, concurrency=concurrency, timeout=timeout, agent=agent, fence=fence)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -170,17 +199,19 @@ class KubernetesCluster:
         """Merge some fields into an object that is not ours as a whole."""
         return await self.request("PATCH", kind.path(namespace, name), patch, content_type=_MERGE)
 
-    async def delete(self, kind: Kind, name: str, namespace: str | None, uid: str | None) -> bool:
-        """Delete exactly this object. False when it (or this uid) is not there any more."""
+    async def delete(
+        self, kind: Kind, name: str, namespace: str | None, uid: str | None, version: str | None = None
+    ) -> bool:
+        """Delete exactly this object. False when it (this uid, in this version) is not there any more."""
         options: Object = {"propagationPolicy": "Background"}
         if uid:
-            options["preconditions"] = {"uid": uid}
+            options["preconditions"] = {"uid": uid} | ({"resourceVersion": version} if version else {})
         try:
             await self.request("DELETE", kind.path(namespace, name), options)
         except NotFoundError:
             return False
         except ConflictError:
-            # With a uid it means that another object has the name by now.
+            # With a uid it means that another object has the name by now, or that this one has changed.
             if uid is None:
                 raise
             return False
@@ -188,8 +219,15 @@ class KubernetesCluster:
 
     async def write_status(self, tenant: str, uid: str, status: Object) -> Object:
         """Replace the named fields of a tenant's status; None removes a field."""
+        return await self._status(TENANT.path(name=tenant), uid, status)
+
+    async def merge_status(self, kind: Kind, name: str, namespace: str, uid: str, status: Object) -> Object:
+        """The same for an object of another kind; `ConflictError` when another one has its name by now."""
+        return await self._status(kind.path(namespace, name), uid, status)
+
+    async def _status(self, path: str, uid: str, status: Object) -> Object:
         body = {"metadata": {"uid": uid}, "status": status}
-        return await self.request("PATCH", TENANT.path(name=tenant) + "/status", body, content_type=_MERGE)
+        return await self.request("PATCH", f"{path}/status", body, content_type=_MERGE)
 
     async def request(
         self,
@@ -204,13 +242,15 @@ class KubernetesCluster:
         """One request, in one of the slots, within the timeout.
 
         Raises:
-            BackendError: by what the API server says, or `UnavailableError` when it says nothing.
+            BackendError: by what the API server says, `UnavailableError` when it says nothing, or
+                `NotLeaderError` before a write that this process may not make.
         """
         async with self._slots:
+            timeout = self._timeout if method == "GET" else self._fenced()
             begin = time.perf_counter()
             code = "none"
             try:
-                response = await self._open(method, path, body, query, content_type, accept, self._timeout)
+                response = await self._open(method, path, body, query, content_type, accept, timeout)
                 code = str(response.status)
                 try:
                     data = await response.read()
@@ -225,6 +265,13 @@ class KubernetesCluster:
             raise _error(response.status, data, response.headers.get("Retry-After"))
         parsed: Object = json.loads(data) if data else {}
         return parsed
+
+    def _fenced(self) -> aiohttp.ClientTimeout:
+        """The timeout of a write that begins now: it is given up before another may hold the lease."""
+        left = self._fence.pass_write()
+        if left >= (self._timeout.total or 0):
+            return self._timeout
+        return aiohttp.ClientTimeout(total=left, sock_connect=self._timeout.sock_connect)
 
     async def watch(
         self, kind: Kind, selector: str, version: str, *, server_seconds: int, silence: float

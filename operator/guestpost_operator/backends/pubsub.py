@@ -34,6 +34,7 @@ from guestpost_operator.backends.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from guestpost_operator.backends.fence import Fence
 
 EMULATOR_VARIABLE = "PUBSUB_EMULATOR_HOST"
 ACK_DEADLINE_SECONDS = 60
@@ -117,11 +118,17 @@ class PubSub:
 
     After a call that was not answered in time, calls for the same project fail at once for as long as
     a timeout; then one of them tries. So a project that hangs holds up the tenants of no other.
+
+    Args:
+        concurrency: calls at the same time.
+        timeout: seconds for one call.
+        fence: asked before each call that changes something; open by default.
     """
 
-    def __init__(self, *, concurrency: int = 16, timeout: float = 30) -> None:
+    def __init__(self, *, concurrency: int = 16, timeout: float = 30, fence: Fence | None = None) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout = timeout
+        self._fence = fence or Fence.open()
         self._silent_until: dict[str, float] = {}
         self._clients: tuple[PublisherAsyncClient, SubscriberAsyncClient] | None = None
 
@@ -313,11 +320,14 @@ class PubSub:
         project = resource.split("/")[1]
         async with self._slots:
             self._fail_if_silent(project)
+            patience = self._timeout + GRACE_SECONDS
+            if not method.startswith("Get"):
+                patience = min(patience, self._fence.pass_write())
             begin = time.perf_counter()
             code = "OK"
             try:
                 clients = self._connect()
-                async with asyncio.timeout(self._timeout + GRACE_SECONDS):
+                async with asyncio.timeout(patience):
                     return await call(*clients)
             except (exceptions.GoogleAPICallError, GoogleAuthError, TimeoutError) as error:
                 code = _code(error)

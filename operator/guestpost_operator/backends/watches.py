@@ -1,50 +1,65 @@
-"""Watches of owned objects, one per kind, outside kopf: nothing of their content stays in memory."""
+"""Watches of owned objects and of what people ask for, one per kind, outside kopf."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import structlog
 
 from guestpost_operator import metrics
-from guestpost_operator.api import names
 from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.errors import BackendError, ExpiredError, NotFoundError, RefusedError
 from guestpost_operator.backends.kinds import Kind
-from guestpost_operator.inventory import Inventory
 
 log = structlog.get_logger()
 
 SERVER_SECONDS = 300
 # The API server sends bookmarks about every minute: longer silence means a dead connection.
 SILENCE_SECONDS = 90.0
-MAX_BACKOFF = 30.0
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+
+
+class Book(Protocol):
+    """What watches keep true. Each method gives back of whom something changed."""
+
+    def observe(self, obj: Mapping[str, Any]) -> set[str]:
+        """Take note of an object."""
+
+    def forget(self, obj: Mapping[str, Any]) -> set[str]:
+        """Take note that an object is gone."""
+
+    def keep_only(self, kind: str, seen: Iterable[tuple[str | None, str]], since: int) -> set[str]:
+        """Take note that what a list of a kind did not hold is gone, unless it is newer than the list."""
 
 
 class Watches:
-    """Keeps an `Inventory` true for the given kinds.
+    """Keeps a `Book` true for the given kinds.
 
     Args:
         cluster: where to list and watch.
         kinds: what to watch.
-        inventory: what to keep true.
-        changed: called with the uid of a tenant of which something changed.
+        book: what to keep true.
+        changed: called with each that the book says something changed of.
+        selector: of labels; all objects by default.
     """
 
     def __init__(
         self,
         cluster: KubernetesCluster,
         kinds: tuple[Kind, ...],
-        inventory: Inventory,
+        book: Book,
         changed: Callable[[str], None],
+        selector: str = "",
     ) -> None:
         self._cluster = cluster
         self._kinds = kinds
-        self._inventory = inventory
+        self._book = book
         self._changed = changed
+        self._selector = selector
         self._tasks: list[asyncio.Task[None]] = []
         self._listed = {kind.name: asyncio.Event() for kind in kinds}
         self._alive: dict[str, float] = {}
@@ -74,13 +89,13 @@ class Watches:
     async def _keep(self, kind: Kind) -> None:
         """List, then watch; again and again, with back-off when it fails."""
         version: str | None = None
-        delay = 0.5
+        delay = FIRST_BACKOFF
         while True:
             try:
                 if version is None:
                     version = await self._list(kind)
                 version = await self._watch(kind, version)
-                delay = 0.5
+                delay = FIRST_BACKOFF
                 metrics.WATCH_RESTARTS.labels(kind.name, "ended").inc()
                 continue
             except ExpiredError:
@@ -104,19 +119,17 @@ class Watches:
     async def _list(self, kind: Kind) -> str:
         seen: list[tuple[str | None, str]] = []
         version: list[str] = []
-        async for item in self._cluster.pages(kind, None, names.OWNED_SELECTOR, version):
+        async for item in self._cluster.pages(kind, None, self._selector, version):
             seen.append((item["metadata"].get("namespace"), item["metadata"]["name"]))
-            self._report(self._inventory.observe(item))
-        self._report(
-            self._inventory.keep_only(kind.name, seen, int(version[0]) if version[0].isdigit() else 0)
-        )
+            self._report(self._book.observe(item))
+        self._report(self._book.keep_only(kind.name, seen, int(version[0]) if version[0].isdigit() else 0))
         self._hear(kind)
         self._listed[kind.name].set()
         return version[0]
 
     async def _watch(self, kind: Kind, version: str) -> str:
         events = self._cluster.watch(
-            kind, names.OWNED_SELECTOR, version, server_seconds=SERVER_SECONDS, silence=SILENCE_SECONDS
+            kind, self._selector, version, server_seconds=SERVER_SECONDS, silence=SILENCE_SECONDS
         )
         async for event in events:
             self._hear(kind)
@@ -125,7 +138,7 @@ class Watches:
             if event["type"] == "BOOKMARK":
                 continue
             obj["kind"] = kind.name
-            take_note = self._inventory.forget if event["type"] == "DELETED" else self._inventory.observe
+            take_note = self._book.forget if event["type"] == "DELETED" else self._book.observe
             self._report(take_note(obj))
         self._hear(kind)
         return version
@@ -133,6 +146,6 @@ class Watches:
     def _hear(self, kind: Kind) -> None:
         self._alive[kind.name] = time.monotonic()
 
-    def _report(self, tenants: set[str]) -> None:
-        for uid in tenants:
-            self._changed(uid)
+    def _report(self, changed: set[str]) -> None:
+        for each in changed:
+            self._changed(each)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import Any
 
 import kopf
@@ -10,6 +12,8 @@ import structlog
 from guestpost_operator.api import names
 from guestpost_operator.lifecycle.controller import Controller
 from guestpost_operator.lifecycle.erasing import Erasure, NotErasedError
+
+log = structlog.get_logger()
 
 FIRST_DELAY, MAX_DELAY = 2.0, 60.0
 
@@ -39,14 +43,29 @@ def register(registry: kopf.OperatorRegistry, controller: Controller, erasure: E
         timeout=None,
         retries=None,
     )
-    async def erase(body: kopf.Body, name: str, retry: int, **_: Any) -> None:
+    async def erase(body: kopf.Body, name: str, **_: Any) -> None:
         structlog.contextvars.bind_contextvars(tenant=name, step="erase")
         try:
-            await erasure.erase(dict(body))
-        except NotErasedError as left:
-            # Temporary for ever: anything else would let the finalizer go.
-            raise kopf.TemporaryError(
-                str(left), delay=min(FIRST_DELAY * 2 ** min(retry, 8), MAX_DELAY)
-            ) from None
+            await until_erased(erasure, dict(body))
         finally:
             structlog.contextvars.unbind_contextvars("tenant", "step")
+
+
+async def until_erased(erasure: Erasure, body: dict[str, Any]) -> None:
+    """Try for ever: anything that ended sooner would let the finalizer go.
+
+    kopf could try again too, but it writes down on the tenant when: if the API server does not take that, or
+    is away for a minute, it says so in its log and comes back only when somebody changes the tenant.
+    """
+    for tries in itertools.count():
+        delay = min(FIRST_DELAY * 2 ** min(tries, 8), MAX_DELAY)
+        try:
+            await erasure.erase(body)
+        except NotErasedError as left:
+            log.warning("not erased yet", why=str(left), again_in=delay)
+        except Exception:
+            # A bug must not end it either.
+            log.exception("erasure broke", again_in=delay)
+        else:
+            return
+        await asyncio.sleep(delay)

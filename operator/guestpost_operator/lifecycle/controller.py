@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,16 +20,20 @@ import structlog
 
 from guestpost_operator import metrics, status
 from guestpost_operator.api import names
-from guestpost_operator.api.conditions import Type
 from guestpost_operator.api.tenant import InvalidTenantError, Tenant, parse
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import BackendError, InvalidError, RefusedError
-from guestpost_operator.inventory import Inventory
-from guestpost_operator.lifecycle import finalizer
+from guestpost_operator.backends.errors import BackendError, InvalidError, NotFoundError, RefusedError
+from guestpost_operator.backends.kinds import TENANT
+from guestpost_operator.inventory import Inventory, version_of
+from guestpost_operator.lifecycle import finalizer, news
+from guestpost_operator.lifecycle.entry import Entry, status_of
+from guestpost_operator.lifecycle.exports import Exports
 from guestpost_operator.lifecycle.hostnames import Hostnames
-from guestpost_operator.lifecycle.memory import Memory
 from guestpost_operator.lifecycle.provision import Provisioner
+from guestpost_operator.lifecycle.queue import Queue
 from guestpost_operator.lifecycle.reporter import Reporter
+from guestpost_operator.lifecycle.requests import Requests
+from guestpost_operator.lifecycle.support import Grants
 from guestpost_operator.revision import Object
 from guestpost_operator.status import Facts, Step
 
@@ -43,29 +47,13 @@ PROGRESS_SECONDS = 3.0
 FINALIZER_SECONDS = 30.0
 
 
-@dataclass
-class Entry:
-    """One tenant at work.
+@dataclass(frozen=True)
+class Wishes:
+    """What people ask for inside tenants' namespaces."""
 
-    Attributes:
-        body: as last read from kopf or from the answer to our own status write.
-        memory: see `Memory`.
-        failures: passes in a row that did not come through, for the back-off.
-        wake: the timer of the next look, if one is set.
-        lock: held by a pass and by erasure.
-        written: when the status was last written (monotonic seconds).
-        unguarded: since when it is known to lack our finalizer (monotonic seconds), None when it has it.
-        erasing: it is being erased, and nothing else is done to it.
-    """
-
-    body: Object
-    memory: Memory = field(default_factory=Memory)
-    failures: int = 0
-    wake: asyncio.TimerHandle | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    written: float = float("-inf")
-    unguarded: float | None = None
-    erasing: bool = False
+    exports: Exports
+    grants: Grants
+    requests: Requests
 
 
 class Controller:
@@ -77,6 +65,7 @@ class Controller:
         reporter: writes statuses and events.
         inventory: what the watches know.
         hostnames: who holds which, kept true here.
+        wishes: keeps what is asked for inside tenants' namespaces.
         concurrency: tenants at work at the same time.
         resync: seconds between looks at everything, Pub/Sub included.
         hostname_of: the host name that a tenant asks for.
@@ -90,6 +79,7 @@ class Controller:
         reporter: Reporter,
         inventory: Inventory,
         hostnames: Hostnames,
+        wishes: Wishes,
         concurrency: int,
         resync: float,
         hostname_of: Callable[[Tenant], str],
@@ -99,13 +89,13 @@ class Controller:
         self._reporter = reporter
         self._inventory = inventory
         self._hostnames = hostnames
+        self._wishes = wishes
         self._concurrency = concurrency
         self._resync = resync
         self._hostname_of = hostname_of
         self._entries: dict[str, Entry] = {}
-        self._queue: deque[str] = deque()
-        self._queued: set[str] = set()
-        self._ready = asyncio.Event()
+        self._by_namespace: dict[str, str] = {}
+        self._queue = Queue()
         self._workers: list[asyncio.Task[None]] = []
 
     # -- What is known
@@ -115,16 +105,18 @@ class Controller:
         uid = body["metadata"]["uid"]
         entry = self._entries.get(uid)
         if entry is None:
-            entry = self._entries[uid] = Entry(body=dict(body))
+            entry = self._entries[uid] = Entry.of(body)
+            self._by_namespace[names.namespace(body["metadata"]["name"])] = uid
             self._claim_hostname(entry)
-            self.look(uid)
+            # Before we work, all of them are due; later it is a new one.
+            self.look(uid, due=not self._workers)
             return
-        if _version(body) <= _version(entry.body):
+        if version_of(body["metadata"]) <= version_of(entry.body["metadata"]):
             return
-        relevant = _relevant(body) != _relevant(entry.body)
-        if _requested(body) != _requested(entry.body):
+        relevant = news.relevant(body) != news.relevant(entry.body)
+        if news.requested(body) != news.requested(entry.body):
             entry.memory.forget_checks()
-        entry.body = dict(body)
+        entry.body = body
         if relevant:
             self._claim_hostname(entry)
             entry.failures = 0
@@ -133,8 +125,12 @@ class Controller:
     def gone(self, uid: str) -> None:
         """Forget a tenant that does not exist any more."""
         entry = self._entries.pop(uid, None)
-        if entry is not None and entry.wake is not None:
-            entry.wake.cancel()
+        if entry is not None:
+            if entry.wake is not None:
+                entry.wake.cancel()
+            namespace = names.namespace(entry.body["metadata"]["name"])
+            if self._by_namespace.get(namespace) == uid:
+                del self._by_namespace[namespace]
         for waiting in self._hostnames.release(uid):
             self.look(waiting)
         self._inventory.forget_tenant(uid)
@@ -155,32 +151,41 @@ class Controller:
     @contextlib.asynccontextmanager
     async def taken(self, body: Mapping[str, Any]) -> AsyncIterator[Entry]:
         """Hold a tenant so that no pass runs over it, from now on until it is forgotten."""
-        entry = self._entries.setdefault(body["metadata"]["uid"], Entry(body=dict(body)))
+        entry = self._entries.setdefault(body["metadata"]["uid"], Entry.of(body))
         entry.erasing = True
         async with entry.lock:
             yield entry
 
     # -- When to look
 
-    def look(self, uid: str, delay: float = 0) -> None:
-        """Have a pass over a tenant, now or later; many calls become one pass."""
+    def look(self, uid: str, delay: float = 0, *, due: bool = False) -> None:
+        """Have a pass over a tenant; many calls become one pass.
+
+        Args:
+            uid: the tenant's.
+            delay: seconds until then.
+            due: nothing has changed, it is only time: what has changed goes before it.
+        """
         entry = self._entries.get(uid)
         if entry is None:
             return
         loop = asyncio.get_running_loop()
         if delay > 0:
-            due = loop.time() + delay
-            if entry.wake is not None and not entry.wake.cancelled() and entry.wake.when() <= due:
+            moment = loop.time() + delay
+            if entry.wake is not None and not entry.wake.cancelled() and entry.wake.when() <= moment:
                 return
             if entry.wake is not None:
                 entry.wake.cancel()
-            entry.wake = loop.call_at(due, self._wake, uid)
+            entry.wake = loop.call_at(moment, self._wake, uid)
             return
-        if uid not in self._queued:
-            self._queued.add(uid)
-            self._queue.append(uid)
-            metrics.QUEUE.set(len(self._queue))
-            self._ready.set()
+        self._queue.put(uid, changed=not due)
+        metrics.QUEUE.set(len(self._queue))
+
+    def look_into(self, namespace: str) -> None:
+        """Have a pass over the tenant of a namespace, in which somebody asks for something."""
+        uid = self._by_namespace.get(namespace)
+        if uid is not None:
+            self.look(uid)
 
     def start(self) -> None:
         """Begin to work, in tasks of the running loop."""
@@ -198,17 +203,13 @@ class Controller:
         entry = self._entries.get(uid)
         if entry is not None:
             entry.wake = None
-            self.look(uid)
+            self.look(uid, due=True)
 
     # -- The work
 
     async def _work(self) -> None:
         while True:
-            while not self._queue:
-                self._ready.clear()
-                await self._ready.wait()
-            uid = self._queue.popleft()
-            self._queued.discard(uid)
+            uid = await self._queue.take()
             metrics.QUEUE.set(len(self._queue))
             entry = self._entries.get(uid)
             if entry is None:
@@ -231,11 +232,15 @@ class Controller:
         structlog.contextvars.bind_contextvars(tenant=name, step="provision")
         result = "error"
         try:
+            if entry.doubtful(self._resync) and await self._vanished(entry):
+                result = "gone"
+                return
             result, again = await self._reconcile(entry)
             entry.failures = 0 if result != "failed" else entry.failures + 1
             self.look(uid, delay=again if result != "failed" else max(again, backoff(entry.failures)))
         except BackendError as error:
             entry.failures += 1
+            entry.missed = isinstance(error, NotFoundError)
             wait = max(error.retry_after or 0, backoff(entry.failures))
             log.warning("pass failed", reason=error.reason, error=str(error), again_in=round(wait, 1))
             self.look(uid, delay=wait)
@@ -265,26 +270,51 @@ class Controller:
         if tenant.paused:
             await self._write(entry, status.paused(tenant, status_of(entry), now()), urgent=True)
             return "paused", self._jittered()
-        checked = entry.memory.messaging_checked
-        if checked is not None and time.monotonic() - checked > self._resync * 0.9:
+        if entry.outdated(self._resync):
             entry.memory.forget_checks()
 
+        clock, contact = self._wishes.requests.clock(tenant), self._wishes.requests.contact(tenant)
+        tenant = tenant.asked_to_go(clock)
+
+        wanted = {"spec": tenant.spec, "generation": tenant.generation}
+
+        def latest() -> Tenant:
+            # A spec that was changed meanwhile is the next pass's: nothing was found about it yet.
+            return parse(entry.body).model_copy(update=wanted)
+
         async def announce(facts: Facts) -> Tenant:
-            await self._write(
-                entry, status.of(parse(entry.body), facts, status_of(entry), now()), urgent=True
-            )
-            return parse(entry.body)
+            facts = replace(facts, deletion=clock, contact=contact)
+            await self._write(entry, status.announced(latest(), facts, status_of(entry), now()), urgent=True)
+            return latest()
 
         facts = await self._provisioner.reconcile(tenant, entry.memory, announce)
-        tenant = parse(entry.body)
-        new = status.of(tenant, facts, status_of(entry), now())
+        facts = replace(facts, deletion=clock, contact=contact)
+        new = status.of(latest(), facts, status_of(entry), now())
         written = await self._write(entry, new, urgent=False)
+        tenant = parse(entry.body)
+        times = (
+            await self._wishes.exports.settle(tenant, facts.asked, entry.memory),
+            await self._wishes.grants.settle(tenant, facts.asked, entry.memory),
+            await self._wishes.requests.settle(tenant, clock),
+            facts.again,
+        )
+        later = min((each for each in times if each is not None), default=math.inf)
         failed = facts.problem is not None or any(step.failed for _, step in facts.parts())
         if not written:
             return "waiting", PROGRESS_SECONDS
         if failed:
             return "failed", 0.0
-        return "ok", self._jittered()
+        return "ok", min(later, self._jittered())
+
+    async def _vanished(self, entry: Entry) -> bool:
+        """Forget a tenant that is not there any more: nobody tells of what goes while kopf does not watch."""
+        metadata = entry.body["metadata"]
+        entry.missed = False
+        live = await self._cluster.get(TENANT, metadata["name"])
+        if live is not None and live["metadata"]["uid"] == metadata["uid"]:
+            return False
+        self.gone(metadata["uid"])
+        return True
 
     async def _guard(self, entry: Entry) -> tuple[str, float]:
         """Leave our finalizer to kopf; when that takes too long, put it there, or say why it is refused."""
@@ -293,7 +323,7 @@ class Controller:
         if left > 0:
             return "skipped", left
         try:
-            entry.body = await finalizer.add(self._cluster, entry.body)
+            entry.answered(await finalizer.add(self._cluster, entry.body))
         except (RefusedError, InvalidError) as error:
             log.warning("finalizer refused", error=str(error))
             message = (
@@ -313,9 +343,9 @@ class Controller:
         if not changes:
             return True
         moment = time.monotonic()
-        if not urgent and not _is_news(old, new) and moment - entry.written < PROGRESS_SECONDS:
+        if not urgent and not news.is_news(old, new) and moment - entry.written < PROGRESS_SECONDS:
             return False
-        entry.body = await self._reporter.write(entry.body, changes, new)
+        entry.answered(await self._reporter.write(entry.body, changes, new))
         entry.written = moment
         return True
 
@@ -332,46 +362,3 @@ def backoff(failures: int) -> float:
 def now() -> str:
     """The time as conditions write it: RFC 3339 in UTC."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def status_of(entry: Entry) -> Object:
-    """The status of a tenant as last read; empty when it has none yet."""
-    found: Object = entry.body.get("status") or {}
-    return found
-
-
-def _version(body: Mapping[str, Any]) -> int:
-    text = str(body["metadata"].get("resourceVersion", "0"))
-    return int(text) if text.isdigit() else 0
-
-
-def _requested(body: Mapping[str, Any]) -> str | None:
-    value: str | None = (body["metadata"].get("annotations") or {}).get(names.ANNOTATION_REQUESTED)
-    return value
-
-
-def _relevant(body: Mapping[str, Any]) -> tuple[object, ...]:
-    """What a pass depends on; our own status writes come back unchanged and cause none."""
-    metadata = body["metadata"]
-    annotations = metadata.get("annotations") or {}
-    return (
-        metadata.get("generation"),
-        metadata.get("deletionTimestamp"),
-        names.FINALIZER in (metadata.get("finalizers") or ()),
-        annotations.get(names.ANNOTATION_PAUSED),
-        annotations.get(names.ANNOTATION_REQUESTED),
-        body.get("status"),
-    )
-
-
-def _is_news(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether the change is one that people and alerts wait for."""
-
-    def truths(each: Mapping[str, Any]) -> dict[str, str]:
-        found = {condition["type"]: condition["status"] for condition in each.get("conditions", ())}
-        return {
-            kind: found.get(kind, "")
-            for kind in (Type.READY, Type.STALLED, Type.PAUSED, Type.DELETION_BLOCKED)
-        }
-
-    return truths(old) != truths(new) or old.get("observedGeneration") != new.get("observedGeneration")

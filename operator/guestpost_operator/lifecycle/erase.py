@@ -1,57 +1,61 @@
-"""Removes everything that a tenant made, in order, from outside the namespace that dies.
+"""Erases a tenant in order, from outside the namespace that dies.
 
-Level-based like provisioning: each step looks, removes what is left, and is done when it sees that
-nothing is. 404 is success; a refusal or a timeout is not, and is tried again for ever.
+Level-based like provisioning: each step looks, removes what is left, and is done when it sees that nothing
+is. 404 is success; a refusal or a timeout is not, and is tried again for ever. What is done is written into
+the tenant's status before the next step begins, and all of it is looked for once more at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
-from guestpost_operator.api import names
-from guestpost_operator.api.tenant import Tenant
-from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import BackendError, NotFoundError
-from guestpost_operator.backends.kinds import (
-    CLAIM,
-    CLUSTER,
-    DEPLOYMENT,
-    NAMESPACE,
-    PERSISTENT_VOLUME,
-    POD,
-    SECRET,
-    VOLUME_CLAIM,
-)
-from guestpost_operator.backends.pubsub import Messaging
-from guestpost_operator.lifecycle.memory import BlockedError
-from guestpost_operator.revision import Object
+from guestpost_operator.api.tenant import DeletionStatus, Found, Tenant
+from guestpost_operator.backends.errors import BackendError, ConflictError
+from guestpost_operator.lifecycle.erase_access import Access
+from guestpost_operator.lifecycle.erase_stores import Stores
+from guestpost_operator.lifecycle.memory import BlockedError, Memory, NotYetError
+from guestpost_operator.render import UnsatisfiableError
+from guestpost_operator.revision import RevisionError
 from guestpost_operator.status import Step
 
 log = structlog.get_logger()
 
+# In this order; spec.deletion.abandon and the receipt name them so.
+STEPS = (
+    "FinalExport",
+    "Application",
+    "GoogleAccess",
+    "Messaging",
+    "Database",
+    "Volumes",
+    "Keys",
+    "Namespace",
+)
 
-class NotYetError(Exception):
-    """Removal was asked for and is under way; the message says what is waited for."""
 
-
-@dataclass
+@dataclass(frozen=True)
 class Progress:
-    """How far one attempt came.
+    """How far an erasure is.
 
     Attributes:
-        completed: names of the steps that are done, in order.
-        step: the step it is at, "" when all are done.
+        record: what the status says of it.
+        step: the step it is at, "" when all are done and verified.
         waiting: what is waited for, when that is all.
+        patient: it may be waited for long without anybody having to know.
         blocked: why the step cannot go on, if so.
+        advanced: the record has something new, which is to be written down before going on.
     """
 
-    completed: list[str] = field(default_factory=list)
+    record: DeletionStatus
     step: str = ""
     waiting: str = ""
+    patient: bool = False
     blocked: Step | None = None
+    advanced: bool = False
 
     @property
     def done(self) -> bool:
@@ -60,166 +64,132 @@ class Progress:
 
 
 class Eraser:
-    """Erases tenants. Holds no state: an attempt begins by looking."""
+    """Takes erasures one step further. Holds no state but what the tenant's status holds.
 
-    def __init__(self, cluster: Cluster, messaging: Messaging) -> None:
-        self._cluster = cluster
-        self._messaging = messaging
+    Args:
+        access: who gets in, and what is told to them: the steps before data are touched.
+        stores: what is removed.
+        now: RFC 3339.
+    """
 
-    async def attempt(self, tenant: Tenant, seen_done: Sequence[str] = ()) -> Progress:
-        """Go as far as possible, once.
+    def __init__(self, access: Access, stores: Stores, now: Callable[[], str]) -> None:
+        self._stores = stores
+        self._now = now
+        self._steps: Mapping[str, Callable[[Tenant, Memory], Awaitable[dict[str, Any]]]] = {
+            "FinalExport": access.final_export,
+            "Application": access.application,
+            "GoogleAccess": access.google,
+            "Messaging": stores.messaging,
+            "Database": stores.database,
+            "Volumes": stores.volumes,
+            "Keys": stores.keys,
+            "Namespace": stores.namespace,
+        }
+
+    async def attempt(self, tenant: Tenant, memory: Memory, *, overdue: bool = False) -> Progress:
+        """Go one step further.
 
         Args:
             tenant: as just read, status included.
-            seen_done: steps that were seen to be done a moment ago and need no second look.
+            memory: of the tenant.
+            overdue: what is waited for has been waited for so long that it may be given up.
 
         Returns:
-            How far it came. Nothing is raised for what lies outside the process.
+            How far it is. Nothing is raised for what lies outside the process.
         """
-        progress = Progress()
-        if tenant.spec.deletion.protected:
-            progress.step = "Protection"
-            progress.blocked = Step(
-                done=False,
-                reason="Protected",
-                message="spec.deletion.protected is true: nothing is erased. Set it to false to erase it.",
-                stalled=True,
-            )
+        record = tenant.status.deletion
+        held = _held(tenant)
+        if held is not None:
+            return Progress(record, step="Protection", blocked=held)
+        if not record.started_at:
+            return await self._begin(tenant)
+        settled = {*record.completed, *record.abandoned}
+        for name in STEPS:
+            if name not in settled:
+                return await self._step(name, tenant, memory, overdue=overdue)
+        return await self._verify(tenant)
+
+    async def _begin(self, tenant: Tenant) -> Progress:
+        """Write down what is there, before anything of it is removed."""
+        try:
+            found = [Found(kind=kind, count=count) for kind, count in await self._stores.survey(tenant)]
+            await self._stores.announce(tenant)
+        except BackendError as error:
+            return Progress(tenant.status.deletion, step=STEPS[0], blocked=_tried_again(error))
+        record = tenant.status.deletion.model_copy(update={"started_at": self._now(), "found": found})
+        return Progress(record, step=STEPS[0], advanced=True)
+
+    async def _step(self, name: str, tenant: Tenant, memory: Memory, *, overdue: bool) -> Progress:
+        record = tenant.status.deletion
+        progress = await self._run(name, tenant, memory)
+        if progress.advanced or name not in {each.step for each in tenant.spec.deletion.abandon}:
             return progress
-        given_up = {each.step for each in tenant.spec.deletion.abandon}
-        for name, step in self._steps():
-            problem, waiting = (None, "") if name in seen_done else await _run(step, tenant)
-            if problem is None and not waiting:
-                progress.completed.append(name)
-            elif name in given_up:
-                log.warning("erasure step given up", step=name, why=problem.message if problem else waiting)
-            else:
-                progress.step, progress.blocked, progress.waiting = name, problem, waiting
-                return progress
-        return progress
+        if not (progress.blocked or progress.patient or overdue):
+            # It is under way: what can be done is not given up.
+            return progress
+        why = progress.blocked.message if progress.blocked else progress.waiting
+        log.warning("erasure step given up", step=name, why=why)
+        changes: dict[str, Any] = {"abandoned": [*record.abandoned, name]}
+        if name == "GoogleAccess":
+            # Nobody reads the mailboxes any more: others may connect them, whatever became of the consents.
+            try:
+                await self._stores.claims(tenant)
+            except (BackendError, NotYetError) as error:
+                return replace(progress, waiting=str(error))
+        return Progress(record.model_copy(update=changes), step=name, advanced=True)
 
-    def _steps(self) -> tuple[tuple[str, Callable[[Tenant], Awaitable[None]]], ...]:
-        return (
-            ("Application", self._application),
-            ("Messaging", self._topic_and_subscription),
-            ("Database", self._database),
-            ("Volumes", self._volumes),
-            ("Keys", self._keys),
-            ("Namespace", self._namespace),
-            ("GoogleAccess", self._claims),
-        )
+    async def _run(self, name: str, tenant: Tenant, memory: Memory) -> Progress:
+        record = tenant.status.deletion
+        with structlog.contextvars.bound_contextvars(step=name):
+            try:
+                changes = await self._steps[name](tenant, memory)
+            except NotYetError as waiting:
+                return Progress(record, step=name, waiting=str(waiting), patient=waiting.patient)
+            except ConflictError as error:
+                return Progress(record, step=name, waiting=str(error))
+            except (BlockedError, UnsatisfiableError, RevisionError, BackendError) as error:
+                return Progress(record, step=name, blocked=_blocked(error))
+            changes |= {"completed": [*record.completed, name]}
+            log.info("erasure step done")
+            return Progress(record.model_copy(update=changes), step=name, advanced=True)
 
-    async def _own_namespace(self, tenant: Tenant) -> Object | None:
-        """The namespace if it is this tenant's; None when it is gone or somebody else's."""
-        live = await self._cluster.get(NAMESPACE, tenant.namespace)
-        if live is None:
-            return None
-        labelled = (live["metadata"].get("labels") or {}).get(names.LABEL_TENANT_UID) == tenant.uid
-        return live if labelled or live["metadata"]["uid"] == tenant.status.namespace.uid else None
-
-    async def _application(self, tenant: Tenant) -> None:
-        """Web and sync: nothing reads or writes any more."""
-        if await self._own_namespace(tenant) is None:
-            return
-        for name in ("sync", "web"):
-            await self._cluster.delete(DEPLOYMENT, name, tenant.namespace, None)
-        selector = f"{names.LABEL_COMPONENT} in (web,sync),{names.LABEL_TENANT_UID}={tenant.uid}"
-        pods = await self._cluster.find(POD, tenant.namespace, selector)
-        if pods:
-            raise NotYetError(f"{len(pods)} pods of web and sync to end")
-
-    async def _topic_and_subscription(self, tenant: Tenant) -> None:
-        """Subscription, then topic. Their ids are in the status if ever they were made."""
-        messaging = tenant.status.messaging
-        if not messaging.topic:
-            return
-        subscription = await self._messaging.get_subscription(messaging.subscription)
-        if subscription is not None and subscription.labels.get("tenant-uid") == tenant.uid:
-            await self._messaging.delete_subscription(messaging.subscription)
-        topic = await self._messaging.get_topic(messaging.topic)
-        if topic is not None and topic.labels.get("tenant-uid") == tenant.uid:
-            await self._messaging.delete_topic(messaging.topic)
-
-    async def _database(self, tenant: Tenant) -> None:
-        """The PostgreSQL Cluster, its pods and its volume claims."""
-        if await self._own_namespace(tenant) is None:
-            return
+    async def _verify(self, tenant: Tenant) -> Progress:
+        """Look for everything once more: what is there again is a step to be done again."""
+        record = tenant.status.deletion
         try:
-            if await self._cluster.delete(CLUSTER, "db", tenant.namespace, None):
-                raise NotYetError("the PostgreSQL cluster to be removed")
-        except NotFoundError:
-            return
-        selector = "cnpg.io/cluster=db"
-        for kind in (POD, VOLUME_CLAIM):
-            left = await self._cluster.find(kind, tenant.namespace, selector)
-            for each in left:
-                if "deletionTimestamp" not in each["metadata"]:
-                    await self._cluster.delete(
-                        kind, each["metadata"]["name"], tenant.namespace, each["metadata"]["uid"]
-                    )
-            if left:
-                raise NotYetError(f"{len(left)} {kind.plural} of the database to end")
-
-    async def _volumes(self, tenant: Tenant) -> None:
-        """The disks, also of storage classes that retain: their policy is set to Delete."""
-        recorded = {each["name"] for each in tenant.status.volumes}
-        foreign = await self._own_namespace(tenant) is None and await self._cluster.get(
-            NAMESPACE, tenant.namespace
-        )
-        left = []
-        for volume in await self._cluster.find(PERSISTENT_VOLUME):
-            claim = volume["spec"].get("claimRef") or {}
-            name = volume["metadata"]["name"]
-            ours = claim.get("namespace") == tenant.namespace and (name in recorded or not foreign)
-            if not ours:
-                continue
-            left.append(name)
-            if volume["spec"].get("persistentVolumeReclaimPolicy") == "Retain":
-                patch = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
-                await self._cluster.merge(PERSISTENT_VOLUME, name, None, patch)
-                log.info("volume will be deleted, not retained", object=name)
-            if (volume.get("status") or {}).get("phase") == "Failed":
-                message = f"PersistentVolume {name}: {volume['status'].get('message', 'its deletion failed')}"
-                raise BlockedError("VolumeNotDeleted", message)
-        if left:
-            raise NotYetError(f"volumes {', '.join(sorted(left))} to be deleted")
-
-    async def _keys(self, tenant: Tenant) -> None:
-        """The tenant's key: what was encrypted with it is worth nothing from here on."""
-        if await self._own_namespace(tenant) is not None:
-            await self._cluster.delete(SECRET, names.SECRET_KEYS, tenant.namespace, None)
-
-    async def _namespace(self, tenant: Tenant) -> None:
-        live = await self._own_namespace(tenant)
-        if live is None:
-            return
-        if "deletionTimestamp" not in live["metadata"]:
-            await self._cluster.delete(NAMESPACE, tenant.namespace, None, live["metadata"]["uid"])
-        told = [
-            f"{each.get('type')}: {each.get('message')}"
-            for each in (live.get("status") or {}).get("conditions") or ()
-            if each.get("status") == "True"
-        ]
-        raise NotYetError("; ".join((f"namespace {tenant.namespace} to be removed", *told)))
-
-    async def _claims(self, tenant: Tenant) -> None:
-        """Mailboxes that this tenant held may be connected by others again."""
-        try:
-            claims = await self._cluster.find(CLAIM, None, f"{names.LABEL_TENANT_UID}={tenant.uid}")
-        except NotFoundError:
-            return
-        for claim in claims:
-            await self._cluster.delete(CLAIM, claim["metadata"]["name"], None, claim["metadata"]["uid"])
+            there = await self._stores.left(tenant, but=record.abandoned)
+        except BackendError as error:
+            return Progress(record, step="Verification", blocked=_tried_again(error))
+        again = [step for step in record.completed if step in there]
+        if not again:
+            return Progress(record)
+        log.warning("erasure found again what it had removed", steps=again)
+        completed = [step for step in record.completed if step not in again]
+        return Progress(record.model_copy(update={"completed": completed}), step=again[0], advanced=True)
 
 
-async def _run(step: Callable[[Tenant], Awaitable[None]], tenant: Tenant) -> tuple[Step | None, str]:
-    """What stops the step, and what it waits for."""
-    try:
-        await step(tenant)
-    except NotYetError as waiting:
-        return None, str(waiting)
-    except BlockedError as problem:
-        return problem.step(), ""
-    except BackendError as error:
-        return Step(done=False, reason=error.reason, message=f"{error}; it is tried again"), ""
-    return None, ""
+def _held(tenant: Tenant) -> Step | None:
+    """What keeps the operator from erasing anything of a tenant."""
+    if tenant.spec.deletion.protected:
+        message = "spec.deletion.protected is true: nothing is erased. Set it to false to erase it."
+        return _stalled("Protected", message)
+    if tenant.paused:
+        message = "the annotation guestpostcrm.com/paused keeps the operator away; remove it to go on"
+        return _stalled("PausedByAnnotation", message)
+    return None
+
+
+def _blocked(error: Exception) -> Step:
+    if isinstance(error, BackendError):
+        return _tried_again(error)
+    if isinstance(error, BlockedError):
+        return error.step()
+    return _stalled(getattr(error, "reason", "RevisionUnusable"), str(error))
+
+
+def _stalled(reason: str, message: str) -> Step:
+    return Step(done=False, reason=reason, message=message, stalled=True)
+
+
+def _tried_again(error: BackendError) -> Step:
+    return Step(done=False, reason=error.reason, message=f"{error}; it is tried again")

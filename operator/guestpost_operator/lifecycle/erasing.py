@@ -1,4 +1,4 @@
-"""Erasure over time: attempts until everything is gone, and a status that says what holds it."""
+"""Erasure over time: step after step until everything is gone, and a status that says what holds it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from typing import Any
 
 import structlog
 
-from guestpost_operator import metrics, status
-from guestpost_operator.api.tenant import InvalidTenantError, parse
+from guestpost_operator import VERSION, metrics, receipts, status
+from guestpost_operator.api.tenant import InvalidTenantError, Tenant, parse
 from guestpost_operator.backends.cluster import Cluster
 from guestpost_operator.backends.errors import BackendError, InvalidError, RefusedError
 from guestpost_operator.backends.kinds import TENANT
 from guestpost_operator.lifecycle import finalizer
-from guestpost_operator.lifecycle.controller import Controller, Entry, now, status_of
-from guestpost_operator.lifecycle.erase import Eraser, Progress
+from guestpost_operator.lifecycle.controller import Controller, now
+from guestpost_operator.lifecycle.entry import Entry, status_of
+from guestpost_operator.lifecycle.erase import STEPS, Eraser, Progress
+from guestpost_operator.lifecycle.memory import BlockedError
+from guestpost_operator.lifecycle.receipts import Receipts
 from guestpost_operator.lifecycle.reporter import Reporter
+from guestpost_operator.lifecycle.requests import Requests
 from guestpost_operator.revision import Object
 from guestpost_operator.status import Step
 
@@ -43,12 +47,16 @@ class Erasure:
         *,
         controller: Controller,
         eraser: Eraser,
+        requests: Requests,
+        receipts: Receipts,
         reporter: Reporter,
         cluster: Cluster,
         patience: float = 60,
     ) -> None:
         self._controller = controller
         self._eraser = eraser
+        self._requests = requests
+        self._receipts = receipts
         self._reporter = reporter
         self._cluster = cluster
         self._patience = patience
@@ -72,33 +80,47 @@ class Erasure:
     async def _until_done(self, entry: Entry) -> None:
         deadline = time.monotonic() + self._patience
         pause, most = POLL_SECONDS
-        completed: list[str] = []
         while True:
             metadata = entry.body["metadata"]
             live = await self._cluster.get(TENANT, metadata["name"])
             if live is None or live["metadata"]["uid"] != metadata["uid"]:
+                self._controller.gone(metadata["uid"])
                 return
             entry.body = live
             tenant = parse(live)
-            progress = await self._eraser.attempt(tenant, completed)
-            if len(progress.completed) > len(completed):
-                pause = POLL_SECONDS[0]
-            completed = progress.completed
-            if progress.done:
-                progress = await self._release(live, progress)
-            if progress.done:
-                log.info("tenant erased", completed=completed)
-                return
+            await self._requests.answer(tenant, tenant.status.deletion)
             overdue = time.monotonic() >= deadline
-            await self._report(entry, progress, overdue=overdue)
+            progress = await self._eraser.attempt(tenant, entry.memory, overdue=overdue)
+            if progress.done:
+                progress = await self._release(live, tenant, progress)
+            if progress.done:
+                log.info("tenant erased", completed=progress.record.completed)
+                return
+            await self._report(entry, progress, overdue=overdue and not progress.advanced)
+            if progress.advanced:
+                pause, deadline = POLL_SECONDS[0], time.monotonic() + self._patience
+                continue
             if progress.blocked or overdue:
                 why = progress.blocked.message if progress.blocked else f"waiting for {progress.waiting}"
                 raise NotErasedError(f"{progress.step}: {why}")
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, most)
 
-    async def _release(self, body: Object, progress: Progress) -> Progress:
-        """Let the tenant go. kopf would do it after us, and would keep quiet if that was refused."""
+    async def _release(self, body: Object, tenant: Tenant, progress: Progress) -> Progress:
+        """Write the receipt and let the tenant go.
+
+        kopf would take the finalizer away after us, and would keep quiet if that was refused.
+        """
+        try:
+            if await self._receipts.written(tenant.uid) is None:
+                stated = receipts.statement(tenant, progress.record, STEPS, now(), VERSION)
+                await self._receipts.write(stated)
+        except BlockedError as problem:
+            return replace(progress, step="Receipt", blocked=problem.step())
+        except BackendError as error:
+            message = f"everything is erased, but the receipt is not written: {error}; it is tried again"
+            blocked = Step(done=False, reason="ReceiptNotWritten", message=message)
+            return replace(progress, step="Receipt", blocked=blocked)
         try:
             await finalizer.remove(self._cluster, body)
         except (RefusedError, InvalidError) as error:
@@ -109,7 +131,7 @@ class Erasure:
 
     async def _report(self, entry: Entry, progress: Progress, *, overdue: bool) -> None:
         blocked = progress.blocked
-        if blocked is None and overdue:
+        if blocked is None and overdue and not progress.patient:
             message = f"still waiting for {progress.waiting}"
             blocked = Step(done=False, reason=f"{progress.step}Remains", message=message)
         current = f"waiting for {progress.waiting}" if progress.waiting else ""
@@ -118,16 +140,10 @@ class Erasure:
             parse(entry.body),
             old,
             now(),
-            progress.completed,
+            progress.record,
             (progress.step, blocked) if blocked else None,
             current=current,
         )
-        if (
-            blocked is None
-            and (old.get("deletion") or {}).get("completed") == progress.completed
-            and old.get("phase") == "Deleting"
-        ):
-            return
         changes = status.patch(old, new)
         if changes:
-            entry.body = await self._reporter.write(entry.body, changes, new)
+            entry.answered(await self._reporter.write(entry.body, changes, new))

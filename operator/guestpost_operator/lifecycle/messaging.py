@@ -60,10 +60,7 @@ def subscription_policy(tenant: Tenant, project: GoogleProject) -> Policy:
     """
     if not project.workload_identity_pool:
         return {}
-    member = (
-        f"principal://iam.googleapis.com/projects/{project.number}/locations/global/workloadIdentityPools/"
-        f"{project.workload_identity_pool}/subject/ns/{tenant.namespace}/sa/sync"
-    )
+    member = names.principal(project.number, project.workload_identity_pool, tenant.namespace, "sync")
     return {SUBSCRIBER: frozenset({member})}
 
 

@@ -12,10 +12,11 @@ from guestpost_operator.api import names
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.backends.cluster import Cluster
 from guestpost_operator.backends.errors import BackendError, ConflictError
-from guestpost_operator.backends.kinds import BY_NAME, CLUSTER, NAMESPACE, SECRET, Kind
-from guestpost_operator.inventory import Inventory, Key, Observed
-from guestpost_operator.lifecycle.memory import Memory
+from guestpost_operator.backends.kinds import BY_NAME, CLUSTER, JOB, NAMESPACE, SECRET, Kind
+from guestpost_operator.inventory import Inventory, Key, Observed, shared_key, version_of
+from guestpost_operator.lifecycle.memory import BlockedError, Memory, not_adopted
 from guestpost_operator.revision import Object
+from guestpost_operator.states import DATABASE
 
 log = structlog.get_logger()
 
@@ -30,14 +31,14 @@ class Objects:
         self._cluster = cluster
         self._inventory = inventory
 
-    def settled(self, tenant: Tenant, hashes: Mapping[Key, str], memory: Memory) -> bool:
+    def settled(self, tenant: Tenant, hashes: Mapping[Key, bytes], memory: Memory) -> bool:
         """Whether every object is known to be as rendered, so that nothing has to be asked."""
         observed = self._inventory.objects(tenant.uid)
         return all(_clean(memory, key, digest, observed.get(key)) for key, digest in hashes.items())
 
     async def keep(
         self, tenant: Tenant, manifests: Iterable[Object], memory: Memory
-    ) -> dict[Key, BackendError]:
+    ) -> dict[Key, BackendError | BlockedError]:
         """Make the cluster hold these objects.
 
         Returns:
@@ -54,12 +55,12 @@ class Objects:
         except BackendError as error:
             return dict.fromkeys(dirty, error)
         results = await asyncio.gather(
-            *(self._restore(key, manifest, live.get(key), memory) for key, manifest in dirty.items()),
+            *(self._restore(tenant, key, manifest, live.get(key), memory) for key, manifest in dirty.items()),
             return_exceptions=True,
         )
-        failed: dict[Key, BackendError] = {}
+        failed: dict[Key, BackendError | BlockedError] = {}
         for key, result in zip(dirty, results, strict=True):
-            if isinstance(result, BackendError):
+            if isinstance(result, BackendError | BlockedError):
                 failed[key] = result
                 log.warning("object not applied", kind=key.kind, object=key.name, error=str(result))
             elif isinstance(result, BaseException):
@@ -96,7 +97,20 @@ class Objects:
         )
         return {key_of(each): each for found in lists for each in found}
 
-    async def _restore(self, key: Key, manifest: Object, live: Object | None, memory: Memory) -> None:
+    async def _check_database(self, tenant: Tenant) -> None:
+        """Apply over no database that was not made for this tenant: one day its data would be erased."""
+        for found in await self._cluster.find(CLUSTER, tenant.namespace):
+            metadata = found["metadata"]
+            owner = (metadata.get("labels") or {}).get(names.LABEL_TENANT_UID)
+            ours = tenant.uid == owner or metadata["uid"] == tenant.status.database.get("uid")
+            if metadata["name"] == DATABASE.name and not ours:
+                whose = f"belongs to the tenant with uid {owner}" if owner else "was made by somebody else"
+                what = f"Cluster {tenant.namespace}/{DATABASE.name}"
+                raise BlockedError("DatabaseTaken", not_adopted(what, whose, tenant.uid))
+
+    async def _restore(
+        self, tenant: Tenant, key: Key, manifest: Object, live: Object | None, memory: Memory
+    ) -> None:
         kind, wanted = BY_NAME[key.kind], applied_hash(manifest)
         known = memory.good.get(key)
         if live is not None:
@@ -105,33 +119,43 @@ class Objects:
                 raise ConflictError(
                     f"{key.kind} {key.name} is being deleted; it is made again when it is gone"
                 )
+            if kind is JOB:
+                manifest = drift.as_begun(manifest, live)
             foreign = drift.foreign_fields(live)
             if not foreign and drift.contains(live, manifest):
-                memory.good[key] = (wanted, drift.content_hash(live))
+                self._remember(tenant, key, wanted, live, memory)
                 return
             if drift.needs_take_over(live):
                 log.info("fields taken over", kind=key.kind, object=key.name, managers=foreign)
                 await self._cluster.take_over(kind, live, drift.take_over(live))
+        elif key == DATABASE and not memory.new_namespace:
+            await self._check_database(tenant)
         applied = await self._cluster.apply(kind, manifest)
         self._inventory.observe(applied)
-        memory.good[key] = (wanted, drift.content_hash(applied))
-        if known is not None and known[0] == wanted:
+        self._remember(tenant, key, wanted, applied, memory)
+        if known is not None:
             metrics.DRIFT.labels(key.kind).inc()
             log.info("drift corrected", kind=key.kind, object=key.name)
+
+    def _remember(self, tenant: Tenant, key: Key, wanted: bytes, live: Object, memory: Memory) -> None:
+        """Both agree: until one of them changes the object needs neither a read nor a write."""
+        observed = self._inventory.objects(tenant.uid).get(key)
+        newest = observed is not None and observed.version == version_of(live["metadata"])
+        # The same text, in memory once.
+        digest = observed.digest if observed is not None and newest else drift.content_hash(live)
+        memory.agrees(key, wanted, digest)
 
 
 def key_of(obj: Object) -> Key:
     """The key of an object or manifest."""
-    return Key(obj["kind"], obj["metadata"]["name"])
+    return shared_key(obj["kind"], obj["metadata"]["name"])
 
 
-def applied_hash(manifest: Object) -> str:
+def applied_hash(manifest: Object) -> bytes:
     """The hash that `render.stamp` wrote into a manifest."""
-    digest: str = manifest["metadata"]["annotations"][names.ANNOTATION_APPLIED]
-    return digest
+    return bytes.fromhex(manifest["metadata"]["annotations"][names.ANNOTATION_APPLIED])
 
 
-def _clean(memory: Memory, key: Key, digest: str, observed: Observed | None) -> bool:
-    return (
-        observed is not None and not observed.deleting and memory.good.get(key) == (digest, observed.digest)
-    )
+def _clean(memory: Memory, key: Key, digest: bytes, observed: Observed | None) -> bool:
+    known = (memory.rendered.get(key), memory.good.get(key))
+    return observed is not None and not observed.deleting and known == (digest, observed.digest)

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 # Events about objects without a namespace live in this one: `kubectl describe gpt` finds them here.
 EVENT_NAMESPACE = "default"
 # Conditions of which each change is told; of the others only that they got worse.
-_TOLD = frozenset({Type.READY, Type.STALLED, Type.DELETION_BLOCKED, Type.PAUSED})
+_TOLD = frozenset({Type.READY, Type.STALLED, Type.UPGRADE_BLOCKED, Type.DELETION_BLOCKED, Type.PAUSED})
 _GOOD = frozenset({Type.READY, Type.NAMESPACE, Type.DATABASE, Type.MESSAGING, Type.APPLICATION})
 
 
@@ -105,12 +105,12 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
 
 
 def count(bodies: Iterable[Mapping[str, Any]]) -> None:
-    """Set the gauges that count tenants by phase and condition."""
-    phases: dict[str, int] = {}
+    """Set the gauges that count tenants by state, phase and condition."""
+    phases: dict[tuple[str, str], int] = {}
     conditions: dict[tuple[str, str], int] = {}
     for body in bodies:
         status = body.get("status") or {}
-        phase = status.get("phase") or "Pending"
+        phase = (str(body.get("spec", {}).get("state", "Running")), str(status.get("phase") or "Pending"))
         phases[phase] = phases.get(phase, 0) + 1
         for each in status.get("conditions", ()):
             key = (each["type"], each["status"])
@@ -118,6 +118,6 @@ def count(bodies: Iterable[Mapping[str, Any]]) -> None:
     metrics.TENANTS.clear()
     metrics.CONDITIONS.clear()
     for phase, number in phases.items():
-        metrics.TENANTS.labels(phase).set(number)
+        metrics.TENANTS.labels(*phase).set(number)
     for key, number in conditions.items():
         metrics.CONDITIONS.labels(*key).set(number)

@@ -16,6 +16,8 @@ from guestpost_operator.backends.errors import AlreadyExistsError, ConflictError
 from guestpost_operator.backends.kinds import SECRET
 from guestpost_operator.inventory import Inventory, Key, Observed
 from guestpost_operator.lifecycle.memory import BlockedError, Memory
+from guestpost_operator.lifecycle.rotation import Rotation, check_ours
+from guestpost_operator.lifecycle.tenantkeys import TenantKeys
 from guestpost_operator.render import Credentials
 from guestpost_operator.revision import Object
 
@@ -25,11 +27,20 @@ SECRETS = (names.SECRET_DATABASE, names.SECRET_KEYS, names.SECRET_WEB_TLS)
 
 
 class SecretKeeper:
-    """Get-or-create for the three Secrets of a tenant."""
+    """Get-or-create for the Secrets of a tenant."""
 
-    def __init__(self, cluster: Cluster, inventory: Inventory, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        inventory: Inventory,
+        keys: TenantKeys,
+        rotation: Rotation,
+        now: Callable[[], datetime],
+    ) -> None:
         self._cluster = cluster
         self._inventory = inventory
+        self._keys = keys
+        self._rotation = rotation
         self._now = now
 
     async def keep(self, tenant: Tenant, hostname: str, memory: Memory) -> Credentials:
@@ -39,10 +50,19 @@ class SecretKeeper:
             BlockedError: when the tenant's key is gone although it has data.
             BackendError: when the cluster does not answer as needed.
         """
+        if self._observed(tenant, names.SECRET_KEYS_NEXT) is not None:
+            await self._rotation.finish(tenant)
         await self._renew(tenant, hostname, memory)
-        made = await asyncio.gather(*(self._one(tenant, name, hostname, memory) for name in SECRETS))
+        keys = tenant.status.keys
+        wanted = (*SECRETS, names.LOGINS[names.OTHER_LOGIN]) if keys.stage else SECRETS
+        made = await asyncio.gather(*(self._one(tenant, name, hostname, memory) for name in wanted))
         certificate = await self._certificate(tenant, memory)
-        return Credentials(uids=dict(zip(SECRETS, made, strict=True)), web_certificate=certificate.pem)
+        return Credentials(
+            uids=dict(zip(wanted, made, strict=True)),
+            web_certificate=certificate.pem,
+            login=keys.login,
+            other_login=names.OTHER_LOGIN if keys.stage else "",
+        )
 
     def _observed(self, tenant: Tenant, name: str) -> Observed | None:
         return self._inventory.objects(tenant.uid).get(Key(SECRET.name, name))
@@ -57,6 +77,8 @@ class SecretKeeper:
         if name == names.SECRET_KEYS and tenant.has_data:
             # The watch selects by label: it may be there, its labels removed.
             existing = await self._cluster.get(SECRET, name, tenant.namespace)
+            if existing is None and await self._rotation.finish(tenant):
+                existing = await self._cluster.get(SECRET, name, tenant.namespace)
             if existing is None:
                 raise BlockedError(
                     "TenantKeyLost",
@@ -65,7 +87,7 @@ class SecretKeeper:
                     "or erase the tenant.",
                 )
             return await self._relabel(tenant, existing)
-        body = self._generate(tenant, name, hostname)
+        body = await self._generate(tenant, name, hostname)
         try:
             created = await self._cluster.create(SECRET, body)
         except AlreadyExistsError:
@@ -80,9 +102,14 @@ class SecretKeeper:
         return str(created["metadata"]["uid"])
 
     async def _relabel(self, tenant: Tenant, secret: Object) -> str:
-        """Put our labels back on a Secret of ours; its data is not touched."""
+        """Put our labels back on a Secret of ours; its data is not touched.
+
+        Raises:
+            BlockedError: when we have not made it: somebody may know what is in it.
+        """
         metadata = secret["metadata"]
         labels = names.common_labels(tenant.name, tenant.uid, "credentials")
+        check_ours(tenant, secret)
         if (metadata.get("labels") or {}).items() >= labels.items():
             self._note(secret)
         else:
@@ -94,12 +121,13 @@ class SecretKeeper:
             self._note(await self._cluster.apply(SECRET, patch))
         return str(metadata["uid"])
 
-    def _generate(self, tenant: Tenant, name: str, hostname: str) -> Object:
+    async def _generate(self, tenant: Tenant, name: str, hostname: str) -> Object:
         labels = names.common_labels(tenant.name, tenant.uid, "credentials")
-        if name == names.SECRET_DATABASE:
-            return credentials.database(tenant.namespace, labels)
+        for login, secret in names.LOGINS.items():
+            if name == secret:
+                return credentials.database(tenant.namespace, labels, login)
         if name == names.SECRET_KEYS:
-            return credentials.keys(tenant.namespace, labels)
+            return credentials.keys(tenant.namespace, labels, await self._keys.wrapped(tenant))
         return credentials.web_tls(tenant.namespace, labels, hostname, self._now())
 
     def _note(self, secret: Object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,10 @@ class Kind:
         )
         return made
 
+    def try_create(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Try to make an object without making it."""
+        return self.create(body, dry_run=True)
+
     def replace(self, body: Mapping[str, Any], what: str = "custom_object") -> dict[str, Any]:
         """Try an update without making it."""
         name = body["metadata"]["name"]
@@ -45,6 +50,12 @@ class Kind:
     def replace_status(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Try an update of the status without making it."""
         return self.replace(body, "custom_object_status")
+
+    def write_status(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an update of the status."""
+        name = body["metadata"]["name"]
+        made: dict[str, Any] = self._ask("replace", "custom_object_status", name, body)
+        return made
 
     def list(self, **options: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._ask("list", "custom_object", **options)["items"]
@@ -77,6 +88,17 @@ def rules(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, st
         yield from rules(child, below)
     if "items" in schema:
         yield from rules(schema["items"], f"{path}[]")
+
+
+def takes_and_refuses(
+    attempt: Callable[[dict[str, Any]], Any], good: dict[str, Any], bad: dict[str, Any], says: str
+) -> None:
+    """One object is taken, and another one is refused in words that have this among them."""
+    attempt(good)
+    with pytest.raises(client.ApiException) as refused:
+        attempt(bad)
+    assert refused.value.status == 422
+    assert says in refusal(refused.value)
 
 
 def uncovered(path: Path, plain: set[tuple[str, str]], sayings: list[str]) -> list[str]:
@@ -143,8 +165,65 @@ def exports(api: client.ApiClient) -> Kind:
 
 
 @pytest.fixture(scope="session")
+def requests(api: client.ApiClient) -> Kind:
+    return Kind(api, "tenantrequests", namespaced=True)
+
+
+@pytest.fixture(scope="session")
+def usages(api: client.ApiClient) -> Kind:
+    return Kind(api, "tenantusages", namespaced=True)
+
+
+@pytest.fixture(scope="session")
+def grants(api: client.ApiClient) -> Kind:
+    return Kind(api, "supportgrants", namespaced=True)
+
+
+@pytest.fixture(scope="session")
+def receipts(api: client.ApiClient) -> Kind:
+    return Kind(api, "erasurereceipts")
+
+
+CONDITION = {
+    "type": "Complete",
+    "status": "True",
+    "observedGeneration": 1,
+    "lastTransitionTime": "2026-11-24T12:00:00Z",
+    "reason": "Complete",
+    "message": "",
+}
+
+
+def with_field(document: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy with a field set, or left out for None; `x[]` is the first item of a list, if need be made."""
+    copied: dict[str, Any] = copy.deepcopy(dict(document))
+    *parents, last = path.split(".")
+    place: Any = copied
+    for parent in parents:
+        if parent.endswith("[]"):
+            place = place.setdefault(parent[:-2], [dict(CONDITION)])[0]
+        else:
+            place = place.setdefault(parent, {})
+    if value is None:
+        place.pop(last, None)
+    else:
+        place[last] = value
+    return copied
+
+
+@pytest.fixture(scope="session")
+def put() -> Callable[[Mapping[str, Any], str, Any], dict[str, Any]]:
+    return with_field
+
+
+@pytest.fixture(scope="session")
 def said() -> Callable[[client.ApiException], str]:
     return refusal
+
+
+@pytest.fixture(scope="session")
+def rule_holds() -> Callable[[Callable[[dict[str, Any]], Any], dict[str, Any], dict[str, Any], str], None]:
+    return takes_and_refuses
 
 
 @pytest.fixture(scope="session")

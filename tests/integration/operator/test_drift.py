@@ -12,7 +12,9 @@ APPLIED = [
     ("ResourceQuota", "tenant"),
     ("LimitRange", "tenant"),
     *(("NetworkPolicy", name) for name in ("default-deny", "dns", "web", "crm", "database", "metrics")),
-    *(("ServiceAccount", name) for name in ("web", "sync")),
+    *(("NetworkPolicy", name) for name in ("web-exports", "export")),
+    *(("ServiceAccount", name) for name in ("web", "sync", "export")),
+    *(("RoleBinding", name) for name in ("web", "export")),
     ("ConfigMap", "trust"),
     ("Cluster", "db"),
     *(("Deployment", name) for name in ("web", "sync")),
@@ -161,7 +163,7 @@ async def test_a_route_that_is_not_wanted_any_more_is_pruned(start, tenants, wor
     await tenants.wait(name, "Ready")
     assert await admin.get(INGRESS, "web", f"gpt-{name}")
     await asyncio.to_thread(first.stop)
-    await start(configure(tenants__routing__kind="None", rollout="Immediate"))
+    await start(configure(tenants__routing__kind="None", rollout={"strategy": "Immediate"}))
 
     async def pruned():
         return await admin.get(INGRESS, "web", f"gpt-{name}") is None

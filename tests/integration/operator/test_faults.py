@@ -1,8 +1,11 @@
 """The API server and Pub/Sub away, slow or refusing: said, healed, and nobody else's problem."""
 
+import asyncio
+import time
+
 import pytest
 from guestpost_operator.backends.errors import ConflictError, RefusedError, UnavailableError
-from guestpost_operator.backends.kinds import NAMESPACE
+from guestpost_operator.backends.kinds import CLUSTER, NAMESPACE
 from guestpost_operator.handlers import tenants as handler
 
 WRITES = {"POST", "PATCH", "DELETE"}
@@ -102,3 +105,107 @@ async def test_workloads_that_are_not_ready_are_said(start, tenants, admin):
     by_type = {each["type"]: each for each in tenant["status"]["conditions"]}
     assert by_type["Reconciling"]["status"] == "True"
     assert "database operator" in by_type["DatabaseReady"]["message"]
+
+
+def answering(pubsub, project, answer):
+    """Pub/Sub's calls for one project are answered by `answer`, until the patch is undone."""
+    real = pubsub._call
+
+    async def call(method, resource, make):
+        if resource.startswith(f"projects/{project}/"):
+            return await answer(method)
+        return await real(method, resource, make)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("reason", "stalled", "says"),
+    [("Refused", "True", "lacks a right"), ("Unavailable", "False", "injected")],
+)
+async def test_a_google_project_that_refuses_or_is_ill_is_nobody_elses_problem(
+    start, tenants, workloads, monkeypatch, reason, stalled, says
+):
+    running = await start()
+
+    async def answer(method):
+        raise {"Refused": RefusedError, "Unavailable": UnavailableError}[reason](f"{method}: injected")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running.pubsub, "_call", answering(running.pubsub, "guestpost-two", answer))
+        ill = (await tenants.create(googleProject="guestpost-two"))["metadata"]["name"]
+        tenant = await tenants.wait(ill, "MessagingReady", "False", reason)
+        assert says in str(tenant["status"]["conditions"])
+        await tenants.wait(ill, "Stalled", stalled)
+        await tenants.wait(ill, "ApplicationReady")
+        well = (await tenants.create())["metadata"]["name"]
+        await tenants.wait(well, "Ready")
+    await tenants.wait(ill, "Ready")
+
+
+async def test_a_google_project_that_hangs_holds_up_nobody_else(start, tenants, workloads, monkeypatch):
+    running = await start()
+    silence = asyncio.Event()
+    client, deaf = running.pubsub._connect, []
+
+    def connect():
+        publisher, subscriber = client()
+        return tuple(Deaf(each, "guestpost-two", silence, deaf) for each in (publisher, subscriber))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running.pubsub, "_connect", connect)
+        patched.setattr(running.pubsub, "_timeout", 1.0)
+        ill = [(await tenants.create(googleProject="guestpost-two"))["metadata"]["name"] for _ in range(20)]
+        begin = time.monotonic()
+        well = (await tenants.create())["metadata"]["name"]
+        await tenants.wait(well, "Ready")
+        assert deaf, "the other project was asked"
+        assert time.monotonic() - begin < 15, "20 tenants of a silent project were waited for one by one"
+        await tenants.wait(ill[0], "MessagingReady", "False", "Unavailable")
+    for name in ill:
+        await tenants.wait(name, "Ready")
+
+
+class Deaf:
+    """A client of Pub/Sub whose calls for one project are never answered."""
+
+    def __init__(self, real, project, silence, asked):
+        self._real, self._project, self._silence, self._asked = real, project, silence, asked
+
+    def __getattr__(self, name):
+        call = getattr(self._real, name)
+
+        async def maybe(*args, **options):
+            if f"projects/{self._project}/" in str((args, options)):
+                self._asked.append(name)
+                await self._silence.wait()
+            return await call(*args, **options)
+
+        return maybe
+
+
+async def test_postgresql_away_is_said_and_heals(start, tenants, workloads, admin):
+    await start()
+    name, other = [(await tenants.create())["metadata"]["name"] for _ in range(2)]
+    for each in (name, other):
+        await tenants.wait(each, "Ready")
+    path = CLUSTER.path(f"gpt-{name}", "db") + "/status"
+
+    async def say(**status):
+        await admin.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+
+    away = {"phase": "Failing over", "phaseReason": "no primary", "readyInstances": None, "conditions": []}
+    workloads.judge = lambda obj, status: (
+        away if obj["kind"] == "Cluster" and obj["metadata"]["namespace"] == f"gpt-{name}" else status
+    )
+    await say(**away)
+    tenant = await tenants.wait(name, "DatabaseReady", "False", "DatabaseNotReady")
+    by_type = {each["type"]: each for each in tenant["status"]["conditions"]}
+    assert by_type["DatabaseReady"]["message"] == "Failing over: no primary"
+    assert (by_type["Ready"]["status"], tenant["status"]["phase"]) == ("False", "Degraded")
+    third = (await tenants.create())["metadata"]["name"]
+    await tenants.wait(third, "Ready")
+    await tenants.wait(other, "Ready")
+    workloads.judge = lambda obj, status: status
+    await say(phase="Switchover in progress")
+    assert (await tenants.wait(name, "Ready"))["status"]["phase"] == "Running"

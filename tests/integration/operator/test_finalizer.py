@@ -4,7 +4,7 @@ import pytest
 from guestpost_operator.api import names
 from guestpost_operator.backends.errors import InvalidError
 from guestpost_operator.backends.kinds import NAMESPACE, TENANT, Kind
-from guestpost_operator.lifecycle import controller
+from guestpost_operator.lifecycle import controller, finalizer
 
 GROUP = "admissionregistration.k8s.io/v1"
 POLICY = Kind(GROUP, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False)
@@ -122,3 +122,39 @@ async def test_a_finalizer_that_a_person_removes_comes_back(start, tenants, work
         return names.FINALIZER in (await tenants.get(name))["metadata"].get("finalizers", [])
 
     await tenants.eventually(back, "our finalizer to come back")
+
+
+@pytest.mark.promise("P9.2")
+async def test_what_ends_an_erasure_does_not_touch_a_new_tenant_of_that_name(
+    start, tenants, workloads, plane, monkeypatch
+):
+    """kopf patches once more after an erasure; by then the name may be another tenant's."""
+    # As other operators leave it, or a backup that was put back.
+    left = {"annotations": {f"{names.GROUP}/erase": '{"retries": 3}'}}
+    body = await tenants.create()
+    name = body["metadata"]["name"]
+    await tenants.patch(name, metadata=left)
+    marks, removing = [], finalizer.remove
+
+    async def remove(cluster, old):
+        await removing(cluster, old)
+        paused = {"annotations": {**left["annotations"], names.ANNOTATION_PAUSED: "true"}}
+        metadata = {"name": name, "finalizers": [names.FINALIZER], **paused}
+        await cluster.create(TENANT, {**body, "metadata": metadata})
+        marks.append(plane.audit.mark())
+
+    monkeypatch.setattr(finalizer, "remove", remove)
+    await start()
+    await tenants.wait(name, "Ready")
+    await tenants.delete(name)
+
+    async def patched():
+        writes = plane.audit.writes(marks[0]) if marks else ()
+        return [each.code for each in writes if each.agent.startswith("kopf") and each.name == name]
+
+    codes = await tenants.eventually(patched, "kopf to patch once more")
+    assert [code for code in codes if code < 300] == []
+    metadata = (await tenants.wait(name, "Paused"))["metadata"]
+    assert metadata["uid"] != body["metadata"]["uid"]
+    assert metadata["finalizers"] == [names.FINALIZER]
+    assert metadata["annotations"].items() >= left["annotations"].items()

@@ -24,7 +24,9 @@ CREATED = {
     "ResourceQuota/tenant",
     "LimitRange/tenant",
     *(f"NetworkPolicy/{name}" for name in ("default-deny", "dns", "web", "crm", "database", "metrics")),
-    *(f"ServiceAccount/{name}" for name in ("web", "sync")),
+    *(f"NetworkPolicy/{name}" for name in ("web-exports", "export")),
+    *(f"ServiceAccount/{name}" for name in ("web", "sync", "export")),
+    *(f"RoleBinding/{name}" for name in ("web", "export")),
     *(f"Secret/{name}" for name in ("db-credentials", "crm-keys", "web-tls")),
     "ConfigMap/trust",
     "Cluster/db",
@@ -58,7 +60,8 @@ async def test_a_tenant_becomes_ready_with_everything_it_is_made_of(start, tenan
     namespace = await admin.get(NAMESPACE, f"gpt-{name}")
     assert status["namespace"] == {"name": f"gpt-{name}", "uid": namespace["metadata"]["uid"]}
     assert status["phase"] == "Running"
-    assert status["app"] == {"url": f"https://{name}.crm.test", "version": "1.0.0"}
+    app = {"url": f"https://{name}.crm.test", "version": "1.0.0", "revision": status["revision"]}
+    assert status["app"] == app
     cluster = await admin.get(CLUSTER, "db", f"gpt-{name}")
     assert status["database"]["uid"] == cluster["metadata"]["uid"]
     assert status["database"]["storageClassName"] == "fast"
@@ -96,7 +99,13 @@ async def test_extra_writes_are_few_and_idling_costs_none(start, tenants, worklo
     mark = plane.audit.mark()
     name = (await tenants.create())["metadata"]["name"]
     await tenants.wait(name, "Ready")
-    writes = [each for each in plane.audit.writes(mark) if ours(each, name)]
+
+    async def told():
+        # Events are told beside the work.
+        found = [each for each in plane.audit.writes(mark) if ours(each, name)]
+        return found if "create events" in [each.what for each in found] else None
+
+    writes = await tenants.eventually(told, "the event")
     extra = [each.what for each in writes if not is_object(each)]
     assert sorted(extra) == [
         "create events",
@@ -225,7 +234,7 @@ async def test_secrets_are_immutable_and_hold_what_is_promised(start, tenants, w
     await tenants.wait(name, "Ready")
     shapes = {
         "db-credentials": ("kubernetes.io/basic-auth", {"username", "password"}),
-        "crm-keys": ("Opaque", {"django-secret-key", "tenant-key"}),
+        "crm-keys": ("Opaque", {"django-secret-key", "tenant-key", "approval-key"}),
         "web-tls": ("kubernetes.io/tls", {"tls.crt", "tls.key"}),
     }
     for secret, (kind, keys) in shapes.items():
