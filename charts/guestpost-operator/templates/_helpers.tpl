@@ -1,3 +1,10 @@
+{{/* Numbers by name as JSON. Values come as floating point, which JSON would write as 1.2e+06. */}}
+{{- define "guestpost.integers" -}}
+{{- $numbers := dict }}
+{{- range $name, $value := . }}{{ $_ := set $numbers $name (int64 $value) }}{{ end }}
+{{- toJson $numbers }}
+{{- end }}
+
 {{/* Labels of everything in the release. Takes {"root": $, "component": "broker"}. */}}
 {{- define "guestpost.labels" -}}
 {{ include "guestpost.selector" . }}
@@ -57,18 +64,48 @@ annotations:
 {{- if and (eq .Values.tenants.routing.kind "HTTPRoute") .Values.broker.tls.existingSecret (not .Values.broker.tls.caConfigMap) }}
 {{- fail "broker.tls.existingSecret with HTTPRoute needs broker.tls.caConfigMap: a ConfigMap whose ca.crt the gateway checks the broker with" }}
 {{- end }}
+{{- with .Values.dashboard }}
+{{- if .enabled }}
+{{- $_ := required (printf "dashboard.image is missing: %s/dashboard:%s" $ask $.Chart.AppVersion) .image }}
+{{- if and .oidc.issuer (not .oidc.clientId) }}
+{{- fail "dashboard.oidc.clientId is missing: name the dashboard's client at the issuer, which the API server accepts as audience" }}
+{{- end }}
+{{- if and (eq .identity "impersonation") (not .oidc.issuer) }}
+{{- fail "dashboard.identity impersonation needs dashboard.oidc.issuer: somebody has to say who people are" }}
+{{- end }}
+{{- if and (eq .identity "impersonation") (not .impersonation.users) }}
+{{- fail "dashboard.identity impersonation needs dashboard.impersonation.users: name the people, for who may act as anybody may do anything" }}
+{{- end }}
+{{- if and .route.enabled (eq $.Values.tenants.routing.kind "HTTPRoute") .tls.existingSecret (not .tls.caConfigMap) }}
+{{- fail "dashboard.tls.existingSecret with HTTPRoute needs dashboard.tls.caConfigMap: a ConfigMap whose ca.crt the gateway checks the dashboard with" }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "guestpost.broker.host" -}}
 {{- .Values.broker.host | default (printf "broker.%s" .Values.tenants.routing.domain) }}
 {{- end }}
 
-{{/* Public address of the broker, without a trailing slash. */}}
-{{- define "guestpost.broker.url" -}}
-{{- $routing := .Values.tenants.routing }}
+{{- define "guestpost.dashboard.host" -}}
+{{- .Values.dashboard.host | default (printf "dashboard.%s" .Values.tenants.routing.domain) }}
+{{- end }}
+
+{{/* A host as people reach it, with the port where it is not the scheme's own. Takes (list $ host). */}}
+{{- define "guestpost.url" -}}
+{{- $routing := (index . 0).Values.tenants.routing }}
 {{- $usual := ternary 443 80 (eq $routing.scheme "https") }}
 {{- $port := int ($routing.port | default $usual) }}
-{{- $routing.scheme }}://{{ include "guestpost.broker.host" . }}{{ if ne $port $usual }}:{{ $port }}{{ end }}
+{{- $routing.scheme }}://{{ index . 1 }}{{ if ne $port $usual }}:{{ $port }}{{ end }}
+{{- end }}
+
+{{/* Public addresses, without a trailing slash. */}}
+{{- define "guestpost.broker.url" -}}
+{{- include "guestpost.url" (list . (include "guestpost.broker.host" .)) }}
+{{- end }}
+
+{{- define "guestpost.dashboard.url" -}}
+{{- include "guestpost.url" (list . (include "guestpost.dashboard.host" .)) }}
 {{- end }}
 
 {{- define "guestpost.broker.tlsSecret" -}}
@@ -77,6 +114,27 @@ annotations:
 
 {{- define "guestpost.broker.keysSecret" -}}
 {{- .Values.broker.keys.existingSecret | default "broker-keys" }}
+{{- end }}
+
+{{/* A ring of keys as JSON. Takes {"ring": its name, "old": the present ring as JSON or "", "keys": {"ids", "retired"}}.
+An id that has no key gets one, which makes nothing for an hour, so that every broker has read it by then. What is
+neither named nor retired stays and opens. */}}
+{{- define "guestpost.broker.keyRing" -}}
+{{- $known := dict }}
+{{- range .old | default "[]" | fromJsonArray }}{{ $_ := set $known .id . }}{{ end }}
+{{- $ring := list }}
+{{- range concat .keys.ids (keys $known | sortAlpha) | uniq }}
+{{- if not (has . $.keys.retired) }}
+{{- $key := get $known . | default dict }}
+{{- if not $key }}
+{{- $key = dict "id" . "key" (randBytes 32) }}
+{{- if $known }}{{ $_ := set $key "from" (dateInZone "2006-01-02T15:04:05Z" (now | dateModify "1h") "UTC") }}{{ end }}
+{{- end }}
+{{- $ring = append $ring $key }}
+{{- end }}
+{{- end }}
+{{- if not $ring }}{{ fail (printf "broker.keys.%s.retired names every key: keep at least one" .ring) }}{{ end }}
+{{- toJson $ring }}
 {{- end }}
 
 {{- define "guestpost.broker.clientsSecret" -}}
@@ -92,11 +150,14 @@ tenants:
   {{- mustMergeOverwrite (deepCopy .Values.tenants) $ours | toYaml | nindent 2 }}
 googleProjects:
   {{- toYaml .Values.googleProjects | nindent 2 }}
-rollout: {{ .Values.rollout }}
+rollout:
+  {{- toYaml .Values.rollout | nindent 2 }}
 operator:
   concurrency: {{ int .Values.operator.concurrency }}
   resyncSeconds: {{ int .Values.operator.resyncSeconds }}
   requestTimeoutSeconds: {{ int .Values.operator.requestTimeoutSeconds }}
+  rotateKeysDays: {{ int .Values.operator.rotateKeysDays }}
+  keyOverlapSeconds: {{ int .Values.operator.keyOverlapSeconds }}
   metricsPort: 9090
   healthPort: 8080
   namespace: {{ .Release.Namespace }}
@@ -187,4 +248,22 @@ imagePullSecrets:
     {{- end }}
   ports: [{port: 9090, protocol: TCP}]
 {{- end }}
+{{- end }}
+
+{{/* Kubernetes' own controllers that make and change what others have asked for, as a CEL list. */}}
+{{- define "guestpost.controllers" -}}
+{{- toJson (list "deployment-controller" "replicaset-controller" "statefulset-controller" "daemon-set-controller" "job-controller"
+"cronjob-controller" "replication-controller" "ttl-after-finished-controller" "generic-garbage-collector" "namespace-controller"
+"pod-garbage-collector" "service-account-controller" "root-ca-cert-publisher" "ephemeral-volume-controller"
+"persistent-volume-binder" "pv-protection-controller" "pvc-protection-controller" "attachdetach-controller" "expand-controller"
+"node-controller" "taint-eviction-controller") }}
+{{- end }}
+
+{{/* CEL: whether a request comes from one that builds in tenants' namespaces: the operator, CloudNativePG, Kubernetes itself. */}}
+{{- define "guestpost.trusted" -}}
+{{- $names := prepend .Values.tenantAccess.controlPlaneAccounts (printf "system:serviceaccount:%s:operator" .Release.Namespace) }}
+{{- $groups := list "system:nodes" (printf "system:serviceaccounts:%s" .Values.tenants.network.databaseOperatorNamespace) }}
+{{- printf "request.userInfo.username in %s || " (concat $names .Values.tenantAccess.trustedAccounts | toJson) }}
+{{- printf "request.userInfo.groups.exists(group, group in %s) || " (concat $groups .Values.tenantAccess.trustedAccounts | toJson) }}
+{{- printf "(request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && request.userInfo.username.substring(34) in %s)" (include "guestpost.controllers" .) }}
 {{- end }}

@@ -16,7 +16,7 @@ def tenants_web(installed: Any) -> str:
     name = "gpt-accounts-web"
     installed.tenant("accounts-web")
     installed.kubectl("create", "namespace", name)
-    installed.kubectl("create", "serviceaccount", "web", "-n", name)
+    installed.kubectl("create", "serviceaccount", "web", "-n", name, *installed.KUBELET)
     return name
 
 

@@ -43,7 +43,7 @@ def test_policies_are_well_typed(installed: Any) -> None:
             break
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert len(items) == 5
+    assert len(items) == 19
     for each in items:
         assert "expressionWarnings" not in each["status"].get("typeChecking", {}), each["metadata"]["name"]
 
@@ -120,6 +120,34 @@ def test_the_operator_writes_to_tenants_namespaces_and_its_own_only(policies: An
     assert "not to elsewhere" in policies.refused("create", OPERATOR, "namespace", "elsewhere")
 
 
+@pytest.mark.promise("P8.2")
+def test_the_operator_changes_the_volumes_of_tenants_only(policies: Any) -> None:
+    """They have no namespace that the fence could look at."""
+    for name, namespace in (("fence-theirs", "somebody"), ("fence-ours", "gpt-fence")):
+        spec = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "claimRef": {"namespace": namespace, "name": "data"},
+            "hostPath": {"path": "/nowhere"},
+        }
+        body = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+        policies.kubectl("create", "-f", "-", stdin=yaml.safe_dump(body))
+    # kubectl reads a volume before it patches it; the operator does not, and may not.
+    api = config.new_client_from_config(str(policies.plane.kubeconfig))
+    api.set_default_header("Impersonate-User", OPERATOR.removeprefix("--as="))
+    volumes = client.CoreV1Api(api)
+    patch = {"spec": {"persistentVolumeReclaimPolicy": "Delete"}}
+    volumes.patch_persistent_volume("fence-ours", patch)
+    with pytest.raises(client.ApiException) as refused:
+        volumes.patch_persistent_volume("fence-theirs", patch)
+    assert (
+        "volumes that tenants (gpt-…) have claimed, not fence-theirs"
+        in json.loads(refused.value.body)["message"]
+    )
+    policies.kubectl("delete", "pv", "fence-theirs", "fence-ours", "--wait=false")
+
+
 def test_the_operator_writes_to_tenants_and_their_status(policies: Any) -> None:
     """Cluster-scoped: the fence has no namespace to look at."""
     policies.tenant("admission-fenced")
@@ -157,7 +185,8 @@ RIGHTS = [
     (OPERATOR, "create guestposttenants.guestpostcrm.com", False),
     (OPERATOR, "create pods --subresource=exec", False),
     (OPERATOR, "create serviceaccounts --subresource=token", False),
-    (OPERATOR, "create rolebindings.rbac.authorization.k8s.io", False),
+    (OPERATOR, "create roles.rbac.authorization.k8s.io", False),
+    (OPERATOR, "create clusterrolebindings.rbac.authorization.k8s.io", False),
     (OPERATOR, "get pods --subresource=log", False),
     (OPERATOR, "create mailboxclaims.guestpostcrm.com", False),
     (BROKER, "create tokenreviews.authentication.k8s.io", True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,33 @@ def test_an_upgrade_keeps_keys_and_certificate(changing: Any) -> None:
         assert {name: changing.secret(name) for name in first} == first
     deployment = changing.kubectl("get", "deployment", "broker", "-n", "guestpost-system", "-o", "json")
     assert json.loads(deployment)["spec"]["replicas"] == 3
+
+
+def ring(installation: Any, name: str) -> list[dict[str, str]]:
+    """Keys of the broker as they are kept."""
+    found: list[dict[str, str]] = json.loads(base64.b64decode(installation.secret("broker-keys")[name]))
+    return found
+
+
+def test_keys_are_rotated_by_naming_a_new_one_and_none_goes_unless_it_is_retired(changing: Any) -> None:
+    """The new key makes nothing until every broker has read it."""
+    (first,) = ring(changing, "seal-keys.json")
+    state = ring(changing, "state-keys.json")
+    changing.install("--set", "broker.keys.seal.ids={k2,k1}")
+    new, old = ring(changing, "seal-keys.json")
+    assert (new["id"], old) == ("k2", first)
+    wait = dt.datetime.fromisoformat(new["from"]) - dt.datetime.now(dt.UTC)
+    assert dt.timedelta(minutes=55) < wait <= dt.timedelta(hours=1)
+    assert ring(changing, "state-keys.json") == state
+    # An upgrade that forgets the values keeps both keys.
+    changing.install()
+    assert {each["id"]: each["key"] for each in ring(changing, "seal-keys.json")} == {
+        "k1": old["key"],
+        "k2": new["key"],
+    }
+    changing.install("--set", "broker.keys.seal.ids={k2}", "--set", "broker.keys.seal.retired={k1}")
+    assert ring(changing, "seal-keys.json") == [new]
+    assert [each["id"] for each in ring(changing, "state-keys.json")] == ["k1"]
 
 
 def test_a_certificate_that_was_deleted_is_made_again(changing: Any) -> None:
@@ -118,9 +147,9 @@ def test_self_test_passes_with_the_operators_account(installed: Any, render: Any
 
 @pytest.mark.parametrize("values", ["least", "production"])
 def test_the_api_server_takes_every_object_strictly(installed: Any, render: Any, values: str) -> None:
-    """Unknown and duplicate fields are errors. PodMonitor's API is not served here."""
+    """Unknown and duplicate fields are errors. The Prometheus operator's API is not served here."""
     objects = render(ROOT / f"charts/guestpost-operator/ci/{values}-values.yaml")
-    known = [each for each in objects if each["kind"] != "PodMonitor"]
+    known = [each for each in objects if each["apiVersion"] != "monitoring.coreos.com/v1"]
     assert len(known) > 20
     installed.kubectl(
         "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",

@@ -14,8 +14,8 @@ import yaml
 from localkube import binaries
 
 ROOT = Path(__file__).resolve().parents[3]
-# Its API comes with the Prometheus operator and is not served here.
-ELSEWHERE = "PodMonitor"
+# Their API comes with the Prometheus operator and is not served here.
+ELSEWHERE = "PodMonitor,PrometheusRule"
 PREFIX = "#/definitions/"
 
 

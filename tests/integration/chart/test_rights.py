@@ -53,11 +53,16 @@ class Tenant:
         return len(done.stdout.split()) == len(names)
 
 
-def used(log: Path) -> tuple[set[Right], list[str]]:
-    """Rights by API group, resource and verb that the operator made use of, and what it was refused."""
+def used(log: Path, since: int) -> tuple[set[Right], list[str]]:
+    """Rights by API group, resource and verb that the operator made use of, and what it was refused.
+
+    Args:
+        log: the API server's audit log of the operator's account.
+        since: bytes of it that are from before; other tests borrow the account, to be refused.
+    """
     rights: set[Right] = set()
     refused: list[str] = []
-    for line in log.read_text().splitlines():
+    for line in log.read_bytes()[since:].decode().splitlines():
         event = json.loads(line)
         ref, code = event.get("objectRef"), event.get("responseStatus", {}).get("code", 0)
         if not ref:
@@ -78,16 +83,19 @@ def granted() -> set[Right]:
         for kind, verbs in checks.RIGHTS
         for verb in verbs
     }
-    return rights | {(names.GROUP, f"{names.TENANTS}/status", "patch")}
+    return rights | {
+        (names.GROUP, f"{each}/status", "patch") for each in (names.TENANTS, names.EXPORTS, names.REQUESTS)
+    }
 
 
 @pytest.mark.promise("P8.2")
 @pytest.mark.usefixtures("pubsub")
 def test_each_right_is_used_and_none_is_missing(installed: Any, tmp_path: Path) -> None:
-    installed.kubectl(
-        "apply", "--server-side", "-f", str(ROOT / "tests/integration/operator/cluster-crd.yaml")
-    )
-    log = tmp_path / "operator.log"
+    for crds in ("cluster-crd", "snapshot-crds"):
+        path = ROOT / f"tests/integration/operator/{crds}.yaml"
+        installed.kubectl("apply", "--server-side", "-f", str(path))
+    log, audit = tmp_path / "operator.log", installed.folder / "audit.log"
+    before = audit.stat().st_size
     with installed.operator(tmp_path, log):
         tenant = Tenant(installed)
         tenant.wait("MessagingReady")
@@ -98,9 +106,10 @@ def test_each_right_is_used_and_none_is_missing(installed: Any, tmp_path: Path) 
         until(lambda: tenant.has("httproute/web", "backendtlspolicy/web"), log.read_text)
     # A start that finds its revision stored already.
     with installed.operator(tmp_path, log, **GATEWAY):
-        installed.kubectl("delete", "gpt", "rights", "--wait=false")
+        ask(installed, tenant)
+        leave(installed, tenant)
         erase(installed)
-    rights, refused = used(installed.folder / "audit.log")
+    rights, refused = used(audit, before)
     assert refused == []
     assert granted() - rights == set(), "granted and not used"
     kinds = {kind.plural for kind in OWNED}
@@ -112,15 +121,17 @@ def change(installed: Any, tenant: Tenant) -> None:
     uid = tenant.get()["metadata"]["uid"]
     ours = {names.LABEL_MANAGED_BY: names.FIELD_MANAGER, names.LABEL_TENANT_UID: uid}
     left = (HERE / "left-overs.yaml").read_text().replace("LABELS", json.dumps(ours)).replace("UID", uid)
-    installed.kubectl("apply", "-f", "-", stdin=left)
+    installed.kubectl("apply", "-f", "-", *installed.KUBELET, stdin=left)
     label = f"{names.LABEL_TENANT_UID}-"
-    installed.kubectl("label", "secret", "db-credentials", "-n", "gpt-rights", label)
-    installed.kubectl("label", "namespace", "gpt-rights", "pod-security.kubernetes.io/warn-")
+    installed.kubectl("label", "secret", "db-credentials", "-n", "gpt-rights", label, *installed.KUBELET)
+    # Who could turn the policies off, could do this too.
+    operator = ("--as=system:serviceaccount:guestpost-system:operator", "--as-group=system:masters")
+    installed.kubectl("label", "namespace", "gpt-rights", "pod-security.kubernetes.io/warn-", *operator)
     labels = "jsonpath={.metadata.labels}"
 
     def settled() -> bool:
         kinds = "resourcequota,limitrange,networkpolicy,serviceaccount,configmap,deployment,service,ingress"
-        routes = "httproute,backendtlspolicy"
+        routes = "httproute,backendtlspolicy,rolebinding,statefulset,job"
         found = installed.kubectl("get", f"{kinds},{routes}", "-n", "gpt-rights", "-o", "name")
         secret = installed.kubectl("get", "secret", "db-credentials", "-n", "gpt-rights", "-o", labels)
         namespace = installed.kubectl("get", "namespace", "gpt-rights", "-o", labels)
@@ -131,6 +142,55 @@ def change(installed: Any, tenant: Tenant) -> None:
     tenant.wait("Paused")
     installed.kubectl("annotate", "gpt", "rights", f"{names.ANNOTATION_PAUSED}-")
     tenant.wait("Paused", "False")
+
+
+def put(kind: str, name: str, **spec: Any) -> str:
+    """An object of ours in the tenant's namespace, for kubectl."""
+    metadata = {"name": name, "namespace": "gpt-rights"}
+    api = f"{names.GROUP}/{names.VERSION}"
+    return json.dumps({"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec})
+
+
+def say(installed: Any, what: str, name: str, status: dict[str, Any]) -> None:
+    """Be the controller or the pod that says how far something is."""
+    patch = ("patch", what, name, "-n", "gpt-rights", "--subresource=status", "--type=merge", "-p")
+    installed.kubectl(*patch, json.dumps({"status": status}), *installed.KUBELET)
+
+
+def ask(installed: Any, tenant: Tenant) -> None:
+    """Ask for an export and take it back, and ask for the erasure as the customer does."""
+    ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": ""}
+    say(installed, "clusters.postgresql.cnpg.io", "db", {"readyInstances": 1, "conditions": [ready]})
+    tenant.wait("DatabaseReady")
+    installed.kubectl("create", "-f", "-", stdin=put("TenantExport", "probe", requestedBy="Staff"))
+    until(lambda: tenant.has("statefulset/export-probe"), lambda: "no pod for the export")
+    installed.kubectl("delete", "gpx", "probe", "-n", "gpt-rights")
+    until(lambda: not tenant.has("statefulset/export-probe"), lambda: "a pod without its export")
+    patch = {"spec": {"deletion": {"gracePeriodSeconds": 1}}}
+    installed.kubectl("patch", "gpt", "rights", "--type=merge", "-p", json.dumps(patch))
+    web = installed.token("web", "gpt-rights")
+    for name, kind in (("request-1", "CancelErasure"), ("request-2", "Erase")):
+        request = put("TenantRequest", name, type=kind)
+        installed.kubectl(installed.kubeconfig_with(web), "create", "-f", "-", stdin=request)
+    until(lambda: not tenant.has("gpr/request-1"), lambda: "a request that counts no more")
+
+
+def leave(installed: Any, tenant: Tenant) -> None:
+    """Be the owner who downloads the last export, and the Job that revokes the consents."""
+    until(lambda: tenant.has("gpx/final-export"), lambda: "no last export")
+    export = installed.token("export", "gpt-rights")
+    path = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/gpt-rights/tenantexports/final-export/status"
+    told = {"phase": "Complete", "downloadedAt": "2026-11-24T12:00:00Z", "counts": {"messages": 1}}
+    assert installed.patch_status(export, path, {**told, "sha256": "0a" * 32}) == 200
+
+    def pod() -> str:
+        """Of the off-boarding run."""
+        run = "app.kubernetes.io/component=sync,batch.kubernetes.io/job-name"
+        found = installed.kubectl("get", "pods", "-n", "gpt-rights", "-l", run, "-o", "name").split()
+        return next((each.partition("/")[2] for each in found if "/offboard-" in each), "")
+
+    until(pod, lambda: "no off-boarding run")
+    say(installed, "pod", pod(), {"phase": "Succeeded"})
 
 
 def erase(installed: Any) -> None:

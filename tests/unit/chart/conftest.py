@@ -17,6 +17,7 @@ CHART = ROOT / "charts/guestpost-operator"
 DEVELOPMENT = {
     "operator.image": "guestpost.local/operator:1",
     "broker.image": "guestpost.local/broker:1",
+    "dashboard.image": "guestpost.local/dashboard:1",
     "tenants.images.crm": "guestpost.local/crm:1",
     "tenants.images.postgresql": "guestpost.local/postgresql:17-1",
 }
