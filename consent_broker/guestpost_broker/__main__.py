@@ -19,6 +19,8 @@ from guestpost_broker import app
 from guestpost_broker.config import Config, ConfigurationError, load
 from guestpost_broker.google import HttpGoogle
 from guestpost_broker.kubernetes import ApiKubernetes
+from guestpost_broker.metrics import Backfills
+from guestpost_broker.reloading import Reloader, renew_certificate
 from guestpost_broker.service import Broker
 
 
@@ -53,20 +55,27 @@ async def _serve(config: Config) -> None:
                 return False
             return True
 
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app.create(broker, ready),
-                host="0.0.0.0",  # noqa: S104 - a pod's address is not known beforehand
-                port=config.port,
-                ssl_certfile=config.tls_cert_file or None,
-                ssl_keyfile=config.tls_key_file or None,
-                access_log=False,
-                server_header=False,
-                log_level="warning",
-                timeout_graceful_shutdown=10,
-            )
+        serving = uvicorn.Config(
+            app.create(broker, ready),
+            host="0.0.0.0",  # noqa: S104 - a pod's address is not known beforehand
+            port=config.port,
+            ssl_certfile=config.tls_cert_file or None,
+            ssl_keyfile=config.tls_key_file or None,
+            access_log=False,
+            server_header=False,
+            log_level="warning",
+            timeout_graceful_shutdown=10,
         )
-        await server.serve()
+
+        def apply(new: Config) -> None:
+            if serving.ssl:
+                renew_certificate(serving.ssl, new)
+            broker.config = new
+
+        Backfills(broker.pacer, lambda: broker.config.clients).register()
+        looking = asyncio.create_task(Reloader(os.environ, apply).run())
+        await uvicorn.Server(serving).serve()
+        looking.cancel()
 
 
 def main() -> int:

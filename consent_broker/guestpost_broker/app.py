@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
 import structlog
-from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guestpost_broker.bodies import Authorization, Body, Exchange, Sealed
-from guestpost_broker.errors import BrokerError, invalid_request
+from guestpost_broker import limits
+from guestpost_broker.bodies import Authorization, Backfill, Body, Exchange, Sealed
+from guestpost_broker.config import CALLBACK
+from guestpost_broker.errors import BrokerError, invalid_request, invalid_state, slow_down
 from guestpost_broker.kubernetes import Tenant
-from guestpost_broker.limits import RateLimit
-from guestpost_broker.service import Broker
+from guestpost_broker.limits import Rate, RateLimit
+from guestpost_broker.metrics import REQUESTS, SECONDS
+from guestpost_broker.service import SYNC, WEB, Broker
 
 LARGEST_BODY = 16 * 1024
 _HEADERS = {
@@ -31,37 +33,42 @@ _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
-REQUESTS = Counter("guestpost_broker_requests_total", "Requests answered.", ["operation", "outcome"])
-SECONDS = Histogram("guestpost_broker_request_seconds", "Time to answer a request.", ["operation"])
-
+Endpoint = Callable[[Request], Awaitable[Response]]
 B = TypeVar("B", bound=Body)
 log = structlog.get_logger()
 
 
-def create(broker: Broker, ready: Callable[[], Awaitable[bool]], limit: RateLimit | None = None) -> Starlette:
+def create(
+    broker: Broker,
+    ready: Callable[[], Awaitable[bool]],
+    rates: Mapping[str, Rate] = limits.RATES,
+    strangers: Rate = limits.STRANGERS,
+) -> Starlette:
     """The application.
 
     Args:
         broker: does the work.
         ready: whether everything it needs is there.
-        limit: calls of one tenant.
+        rates: what one tenant may ask, by operation.
+        strangers: how often one address may come with a token that proves nothing.
     """
     application = Starlette(
         routes=[
-            Route("/v1/authorizations", authorizations, methods=["POST"]),
-            Route("/oauth/callback", callback, methods=["GET"]),
-            Route("/v1/tokens", exchange, methods=["POST"]),
-            Route("/v1/tokens/refresh", refresh, methods=["POST"]),
-            Route("/v1/tokens/revoke", revoke, methods=["POST"]),
+            Route("/v1/authorizations", _counted("begin", authorizations), methods=["POST"]),
+            Route(CALLBACK, _counted("callback", callback), methods=["GET"]),
+            Route("/v1/tokens", _counted("exchange", exchange), methods=["POST"]),
+            Route("/v1/tokens/refresh", _counted("refresh", refresh), methods=["POST"]),
+            Route("/v1/tokens/revoke", _counted("revoke", revoke), methods=["POST"]),
+            Route("/v1/backfills", _counted("backfill", backfill), methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
         middleware=[Middleware(SecurityHeaders)],
-        exception_handlers={BrokerError: refused},
     )
     application.state.broker = broker
     application.state.ready = ready
-    application.state.limit = limit or RateLimit(per_minute=120, burst=60)
+    application.state.limits = {operation: RateLimit(rate) for operation, rate in rates.items()}
+    application.state.strangers = RateLimit(strangers)
     return application
 
 
@@ -82,14 +89,38 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers)
 
 
-async def refused(request: Request, error: Exception) -> Response:
+def _counted(operation: str, endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose answers are counted and timed, and whose failures become answers."""
+
+    async def serve(request: Request) -> Response:
+        request.state.operation = operation
+        began, outcome = time.monotonic(), "ok"
+        try:
+            return await endpoint(request)
+        except BrokerError as error:
+            outcome = error.error
+            log.info("refused", operation=operation, error=outcome)
+            return _refusal(operation, error)
+        except ClientDisconnect:
+            outcome = "disconnected"
+            raise
+        except Exception as error:
+            # Its text could quote what was sent; the kind is enough to find the place.
+            outcome = "server_error"
+            log.error("failed", operation=operation, problem=type(error).__name__)
+            return _refusal(operation, BrokerError(500, outcome, "The consent broker failed. Try again."))
+        finally:
+            REQUESTS.labels(operation, outcome).inc()
+            SECONDS.labels(operation).observe(time.monotonic() - began)
+
+    serve.__doc__ = endpoint.__doc__
+    return serve
+
+
+def _refusal(operation: str, error: BrokerError) -> Response:
     """A BrokerError as JSON; a person at a browser gets its sentence."""
-    if not isinstance(error, BrokerError):
-        raise error
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    REQUESTS.labels(request.url.path, error.error).inc()
-    log.info("refused", operation=request.url.path, error=error.error)
-    if request.url.path == "/oauth/callback":
+    if operation == "callback":
         return Response(error.description, error.status, headers, "text/plain; charset=utf-8")
     body = {"error": error.error, "error_description": error.description, **error.extra}
     return JSONResponse(body, error.status, headers)
@@ -97,46 +128,53 @@ async def refused(request: Request, error: Exception) -> Response:
 
 async def authorizations(request: Request) -> Response:
     """Begin a consent."""
-    tenant, body = await _asked(request, Authorization)
+    tenant, body = await _asked(request, Authorization, accounts=(WEB,))
     consent = _broker(request).begin(tenant, body.purpose, body.code_challenge, body.nonce, body.login_hint)
-    return _done(
-        request,
+    return JSONResponse(
         {
             "authorization_url": consent.authorization_url,
             "state": consent.state,
             "expires_in": consent.expires_in,
-        },
+        }
     )
 
 
 async def callback(request: Request) -> Response:
     """Pass Google's redirect on to the CRM that began the consent."""
     query = request.query_params
-    code, error = query.get("code", "")[:1024], query.get("error", "")[:64]
-    address = _broker(request).return_address(query.get("state", "")[:4096], code=code, error=error)
-    REQUESTS.labels(request.url.path, "ok").inc()
-    return RedirectResponse(address, status_code=303)
+    if any(len(query.getlist(name)) > 1 for name in ("state", "code", "error")):
+        # Two parts of a chain may read different ones (RFC 6749, section 3.1: not more than once).
+        raise invalid_state()
+    state, code, error = query.get("state", ""), query.get("code", ""), query.get("error", "")
+    if len(state) > 4096 or len(code) > 1024 or len(error) > 64:
+        raise invalid_state()
+    return RedirectResponse(_broker(request).return_address(state, code=code, error=error), status_code=303)
 
 
 async def exchange(request: Request) -> Response:
     """Tokens for a code."""
-    tenant, body = await _asked(request, Exchange)
-    answer = await _broker(request).exchange(tenant, body.state, body.code, body.code_verifier)
-    return _done(request, answer)
+    tenant, body = await _asked(request, Exchange, accounts=(WEB,))
+    return JSONResponse(await _broker(request).exchange(tenant, body.state, body.code, body.code_verifier))
 
 
 async def refresh(request: Request) -> Response:
     """A new access token."""
     tenant, body = await _asked(request, Sealed)
-    return _done(request, await _broker(request).refresh(tenant, body.sealed_refresh_token))
+    return JSONResponse(await _broker(request).refresh(tenant, body.sub, body.sealed_refresh_token))
 
 
 async def revoke(request: Request) -> Response:
-    """End a consent; a tenant that is being deleted may do this too."""
-    tenant, body = await _asked(request, Sealed, deleting_allowed=True)
-    await _broker(request).revoke(tenant, body.sealed_refresh_token)
-    REQUESTS.labels(request.url.path, "ok").inc()
+    """End a consent."""
+    tenant, body = await _asked(request, Sealed)
+    await _broker(request).revoke(tenant, body.sub, body.sealed_refresh_token)
     return Response(status_code=204)
+
+
+async def backfill(request: Request) -> Response:
+    """A share of the project's quota for a mailbox's first import."""
+    tenant, body = await _asked(request, Backfill)
+    answer = _broker(request).backfill(tenant, body.sub, body.sealed_refresh_token, body.units_per_minute)
+    return JSONResponse(answer)
 
 
 async def healthz(request: Request) -> Response:
@@ -155,14 +193,14 @@ def _broker(request: Request) -> Broker:
     return broker
 
 
-async def _asked(request: Request, model: type[B], *, deleting_allowed: bool = False) -> tuple[Tenant, B]:
+async def _asked(
+    request: Request, model: type[B], *, accounts: Collection[str] = (WEB, SYNC)
+) -> tuple[Tenant, B]:
     """Who asks, and for what; the caller is known before the body is read."""
-    request.state.started = time.monotonic()
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    token = token.strip() if kind.lower() == "bearer" and len(token) < 16_384 else ""
-    tenant = await _broker(request).caller(token, deleting_allowed=deleting_allowed)
-    if not request.app.state.limit.allows(tenant.uid):
-        raise BrokerError(429, "slow_down", "This tenant asks too often. Wait a moment.", retry_after=10)
+    tenant = await _caller(request, accounts)
+    limit: RateLimit = request.app.state.limits[request.state.operation]
+    if wait := limit.take(tenant.uid):
+        raise slow_down(f"This tenant asks too often. Wait {wait} s.", wait)
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
@@ -176,7 +214,17 @@ async def _asked(request: Request, model: type[B], *, deleting_allowed: bool = F
         raise invalid_request(f"Wrong or missing: {', '.join(places)[:500]}.") from None
 
 
-def _done(request: Request, answer: dict[str, object]) -> Response:
-    REQUESTS.labels(request.url.path, "ok").inc()
-    SECONDS.labels(request.url.path).observe(time.monotonic() - request.state.started)
-    return JSONResponse(answer)
+async def _caller(request: Request, accounts: Collection[str]) -> Tenant:
+    """The tenant that the request's token proves; who keeps failing to prove one is not reviewed any more."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip() if kind.lower() == "bearer" and len(token) < 16_384 else ""
+    address = request.client.host if request.client else ""
+    strangers: RateLimit = request.app.state.strangers
+    if wait := strangers.wait(address):
+        raise slow_down(f"Too many tokens that prove nothing. Wait {wait} s.", wait)
+    try:
+        return await _broker(request).caller(token, accounts)
+    except BrokerError as error:
+        if error.status == 401:
+            strangers.take(address)
+        raise

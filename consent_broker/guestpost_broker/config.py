@@ -1,13 +1,17 @@
-"""Settings, by environment and files; read once at the start."""
+"""Settings, by environment and files; files are read again when they change (reloading.py)."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from guestpost_broker import keys
+from guestpost_broker.keys import KeyRing
+from guestpost_broker.pacing import SETTLE_SECONDS
 
 GOOGLE = {
     "GOOGLE_AUTH_URL": "https://accounts.google.com/o/oauth2/v2/auth",
@@ -16,6 +20,21 @@ GOOGLE = {
     "GOOGLE_ISSUER": "https://accounts.google.com",
     "GOOGLE_CERTS_URL": "https://www.googleapis.com/oauth2/v1/certs",
 }
+# Where Google sends people back to; tenants have the same path on their own hosts.
+CALLBACK = "/oauth/callback"
+# Variables that name files.
+FILES = (
+    "GOOGLE_CLIENTS_FILE",
+    "STATE_KEYS_FILE",
+    "SEAL_KEYS_FILE",
+    "CLAIM_KEY_FILE",
+    "TLS_CERT_FILE",
+    "TLS_KEY_FILE",
+)
+# Gmail's quotas of a project that was made after 2026-05-01, and of a user of it, in units a minute:
+# https://developers.google.com/workspace/gmail/api/reference/quota
+PROJECT_UNITS = 1_200_000
+USER_UNITS = 6_000
 
 
 class ConfigurationError(Exception):
@@ -34,26 +53,19 @@ class GoogleClient:
 
 
 @dataclass(frozen=True)
-class SealKey:
-    """A key that seals refresh tokens; 32 bytes."""
-
-    id: str
-    key: bytes
-
-    def __repr__(self) -> str:
-        return f"SealKey({self.id!r})"
-
-
-@dataclass(frozen=True)
 class Config:
     """Everything the broker has to be told.
 
     Attributes:
         clients: OAuth client by Google project.
         redirect_uri: the one that is registered with Google.
-        state_key: signs states, at least 32 bytes.
-        seal_keys: the first seals, all open.
+        state_keys: sign states.
+        seal_keys: seal refresh tokens.
         claim_key: names mailbox claims, at least 32 bytes.
+        project_units: Gmail's quota of a project, in units a minute, for those not in units_by_project.
+        user_units: Gmail's quota of a user, in units a minute.
+        replicas: how many brokers share the projects' quota.
+        settle_seconds: how long after the start no share of it is given.
     """
 
     clients: Mapping[str, GoogleClient]
@@ -63,9 +75,14 @@ class Config:
     revoke_url: str
     issuer: str
     certs_url: str
-    state_key: bytes
-    seal_keys: tuple[SealKey, ...]
+    state_keys: KeyRing
+    seal_keys: KeyRing
     claim_key: bytes
+    project_units: int = PROJECT_UNITS
+    units_by_project: Mapping[str, int] = field(default_factory=dict)
+    user_units: int = USER_UNITS
+    replicas: int = 1
+    settle_seconds: int = SETTLE_SECONDS
     tls_cert_file: str = ""
     tls_key_file: str = ""
     port: int = 8443
@@ -84,19 +101,24 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     google = {name: environment.get(name) or default for name, default in GOOGLE.items()}
     return Config(
         clients=_clients(_path(environment, "GOOGLE_CLIENTS_FILE")),
-        redirect_uri=_required(environment, "REDIRECT_URI"),
+        redirect_uri=_redirect_uri(environment),
         auth_url=google["GOOGLE_AUTH_URL"],
         token_url=google["GOOGLE_TOKEN_URL"],
         revoke_url=google["GOOGLE_REVOKE_URL"],
         issuer=google["GOOGLE_ISSUER"],
         certs_url=google["GOOGLE_CERTS_URL"],
-        state_key=_key(environment, "STATE_KEY_FILE"),
-        seal_keys=_seal_keys(_path(environment, "SEAL_KEYS_FILE")),
-        claim_key=_key(environment, "CLAIM_KEY_FILE"),
+        state_keys=_ring(environment, "STATE_KEYS_FILE"),
+        seal_keys=_ring(environment, "SEAL_KEYS_FILE"),
+        claim_key=_secret(environment, "CLAIM_KEY_FILE"),
+        project_units=_number(environment, "GMAIL_PROJECT_UNITS_PER_MINUTE", PROJECT_UNITS, 10**9),
+        units_by_project=_units_by_project(environment),
+        user_units=_number(environment, "GMAIL_USER_UNITS_PER_MINUTE", USER_UNITS, 10**9),
+        replicas=_number(environment, "REPLICAS", 1, 1000),
+        settle_seconds=_number(environment, "BACKFILL_SETTLE_SECONDS", SETTLE_SECONDS, 3600, least=0),
         tls_cert_file=environment.get("TLS_CERT_FILE", ""),
         tls_key_file=environment.get("TLS_KEY_FILE", ""),
-        port=_port(environment, "PORT", 8443),
-        metrics_port=_port(environment, "METRICS_PORT", 9090),
+        port=_number(environment, "PORT", 8443, 65535, least=0),
+        metrics_port=_number(environment, "METRICS_PORT", 9090, 65535, least=0),
     )
 
 
@@ -106,11 +128,30 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+def _redirect_uri(environment: Mapping[str, str]) -> str:
+    uri = _required(environment, "REDIRECT_URI")
+    parts = urlsplit(uri)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path != CALLBACK or parts.query:
+        raise ConfigurationError(f"REDIRECT_URI must be https://<host>{CALLBACK}, as registered with Google")
+    return uri
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, most: int, least: int = 1) -> int:
     value = environment.get(name) or str(default)
-    if not value.isdigit() or int(value) > 65535:
-        raise ConfigurationError(f"{name} must be a port from 0 to 65535")
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise ConfigurationError(f"{name} must be a number from {least} to {most}")
     return int(value)
+
+
+def _units_by_project(environment: Mapping[str, str]) -> dict[str, int]:
+    name = "GMAIL_UNITS_PER_MINUTE_BY_PROJECT"
+    try:
+        units = json.loads(environment.get(name) or "{}")
+        if not all(isinstance(value, int) and value > 0 for value in units.values()):
+            raise ValueError("not numbers")
+        return {str(project): value for project, value in units.items()}
+    except (ValueError, AttributeError):
+        raise ConfigurationError(f'{name} must be JSON such as {{"acme-crm-prod": 1200000}}') from None
 
 
 def _path(environment: Mapping[str, str], name: str) -> Path:
@@ -120,10 +161,10 @@ def _path(environment: Mapping[str, str], name: str) -> Path:
     return path
 
 
-def _key(environment: Mapping[str, str], name: str) -> bytes:
+def _secret(environment: Mapping[str, str], name: str) -> bytes:
     key = _path(environment, name).read_bytes().strip()
-    if len(key) < 32:
-        raise ConfigurationError(f"{name}: the file must hold at least 32 random bytes")
+    if len(key) < keys.SIZE:
+        raise ConfigurationError(f"{name}: the file must hold at least {keys.SIZE} random bytes")
     return key
 
 
@@ -147,15 +188,9 @@ def _clients(path: Path) -> dict[str, GoogleClient]:
         raise ConfigurationError(f"{path}: every project needs client_id and client_secret") from None
 
 
-def _seal_keys(path: Path) -> tuple[SealKey, ...]:
-    content = _json(path)
+def _ring(environment: Mapping[str, str], name: str) -> KeyRing:
+    path = _path(environment, name)
     try:
-        keys = tuple(
-            SealKey(str(item["id"]), base64.b64decode(item["key"], validate=True))
-            for item in content  # type: ignore[attr-defined]
-        )
-    except (KeyError, TypeError, ValueError):
-        raise ConfigurationError(f'{path} must hold [{{"id", "key": 32 bytes in base 64}}]') from None
-    if not keys or any(len(key.key) != 32 or "." in key.id or not key.id for key in keys):
-        raise ConfigurationError(f"{path}: keys are 32 bytes in base 64, with ids without dots")
-    return keys
+        return keys.parse(_json(path))
+    except keys.KeysError as error:
+        raise ConfigurationError(f"{path}: {error}") from None

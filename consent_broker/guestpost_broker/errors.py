@@ -69,3 +69,35 @@ def kubernetes_unavailable() -> BrokerError:
     return BrokerError(
         503, "temporarily_unavailable", "The cluster does not answer. Try again soon.", retry_after=5
     )
+
+
+def mailbox_taken() -> BrokerError:
+    """The mailbox is another tenant's."""
+    return BrokerError(
+        409,
+        "mailbox_taken",
+        "This mailbox is connected to another GuestPostCRM server. A mailbox can be connected to one server "
+        "only: disconnect it there first.",
+    )
+
+
+def invalid_seal() -> BrokerError:
+    """The sealed token is not this tenant's and mailbox's."""
+    return BrokerError(
+        400, "invalid_seal", "This refresh token was not sealed for this tenant and mailbox. Connect again."
+    )
+
+
+def seal_key_unknown() -> BrokerError:
+    """The sealed token may be good, but its key is missing here: nothing that its holder could repair."""
+    return BrokerError(
+        503,
+        "seal_key_unknown",
+        "The consent broker lacks the key that this token was sealed with: its operator has to restore it.",
+        retry_after=60,
+    )
+
+
+def slow_down(reason: str, seconds: int) -> BrokerError:
+    """Too many requests; `seconds` until one is allowed again."""
+    return BrokerError(429, "slow_down", reason, retry_after=seconds)

@@ -5,20 +5,23 @@ https://developers.google.com/identity/protocols/oauth2/web-server
 
 from __future__ import annotations
 
-import asyncio
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
-from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.requests import Request
-from google.oauth2 import id_token
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from guestpost_broker.config import Config, GoogleClient
 from guestpost_broker.errors import BrokerError, google_unavailable, invalid_grant
 
 TIMEOUT = httpx.Timeout(10.0)
+_MAX_AGE = re.compile(r"max-age=(\d{1,6})")
+_CLOCK_SKEW = 10
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,38 @@ class Google(Protocol):
         """The `sub` of a verified ID token (BrokerError invalid_grant)."""
 
 
+class Certificates:
+    """Google's signing keys, kept for as long as it says.
+
+    Args:
+        url: certificates in PEM by key id (`/oauth2/v1/certs`).
+        http: shared connections.
+    """
+
+    def __init__(self, url: str, http: httpx.AsyncClient) -> None:
+        self._url = url
+        self._http = http
+        self._kept: Mapping[str, str] = {}
+        self._until = 0.0
+
+    async def key(self, key_id: str) -> RSAPublicKey | None:
+        """A public key by its id, None when Google has none (BrokerError google_unavailable)."""
+        if key_id not in self._kept or time.monotonic() > self._until:
+            await self._fetch()
+        pem = self._kept.get(key_id)
+        key = x509.load_pem_x509_certificate(pem.encode()).public_key() if pem else None
+        return key if isinstance(key, RSAPublicKey) else None
+
+    async def _fetch(self) -> None:
+        try:
+            answer = (await self._http.get(self._url, timeout=TIMEOUT)).raise_for_status()
+            self._kept = {str(name): str(pem) for name, pem in answer.json().items()}
+        except (httpx.HTTPError, ValueError, AttributeError):
+            raise google_unavailable() from None
+        age = _MAX_AGE.search(answer.headers.get("cache-control", ""))
+        self._until = time.monotonic() + (int(age[1]) if age else 0)
+
+
 class HttpGoogle:
     """Google over HTTPS.
 
@@ -62,8 +97,7 @@ class HttpGoogle:
     def __init__(self, config: Config, client: httpx.AsyncClient) -> None:
         self._config = config
         self._http = client
-        # Keeps Google's certificates between calls, for as long as they say.
-        self._certificates = Request()
+        self._certificates = Certificates(config.certs_url, client)
 
     async def exchange(self, client: GoogleClient, code: str, verifier: str) -> Tokens:
         """See Google.exchange."""
@@ -87,22 +121,23 @@ class HttpGoogle:
 
     async def subject(self, client: GoogleClient, token: str) -> str:
         """See Google.subject."""
+        issuer = self._config.issuer
         try:
-            claims = await asyncio.to_thread(self._verify, client, token)
-        except (GoogleAuthError, ValueError) as error:
-            raise invalid_grant() from error
-        if claims.get("iss") not in (self._config.issuer, self._config.issuer.removeprefix("https://")):
-            raise invalid_grant()
+            key = await self._certificates.key(str(jwt.get_unverified_header(token).get("kid", "")))
+            if key is None:
+                raise invalid_grant()
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                audience=client.client_id,
+                issuer=[issuer, issuer.removeprefix("https://")],
+                leeway=_CLOCK_SKEW,
+                options={"require": ["exp", "iat", "sub"]},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise invalid_grant() from None
         return str(claims["sub"])
-
-    def _verify(self, client: GoogleClient, token: str) -> Mapping[str, Any]:
-        return id_token.verify_token(
-            token,
-            self._certificates,
-            audience=client.client_id,
-            certs_url=self._config.certs_url,
-            clock_skew_in_seconds=10,
-        )
 
     async def _tokens(self, client: GoogleClient, **form: str) -> Tokens:
         secret = {"client_id": client.client_id, "client_secret": client.client_secret}
@@ -118,14 +153,18 @@ class HttpGoogle:
             )
         if answer.status_code != 200:
             raise google_unavailable()
-        body = answer.json()
-        return Tokens(
-            access_token=str(body["access_token"]),
-            expires_in=int(body["expires_in"]),
-            scope=str(body.get("scope", "")),
-            refresh_token=str(body.get("refresh_token", "")),
-            id_token=str(body.get("id_token", "")),
-        )
+        try:
+            body = answer.json()
+            return Tokens(
+                access_token=str(body["access_token"]),
+                expires_in=int(body["expires_in"]),
+                scope=str(body.get("scope", "")),
+                refresh_token=str(body.get("refresh_token", "")),
+                id_token=str(body.get("id_token", "")),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # Not Google's words, such as a proxy's page; without a cause, which would quote it.
+            raise google_unavailable() from None
 
     async def _post(self, url: str, form: dict[str, str]) -> httpx.Response:
         try:

@@ -6,7 +6,7 @@ Rights: tokenreviews create; guestposttenants get; mailboxclaims get, create, de
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
 import aiohttp
@@ -56,8 +56,8 @@ class Kubernetes(Protocol):
     async def tenant(self, name: str) -> Tenant | None:
         """A tenant by name."""
 
-    async def create_claim(self, claim: Claim) -> bool:
-        """Make a claim; False when there is one of this name already."""
+    async def create_claim(self, claim: Claim) -> Claim | None:
+        """Make a claim and give it with its uid; None when there is one of this name already."""
 
     async def claim(self, name: str) -> Claim | None:
         """A claim by name."""
@@ -98,7 +98,7 @@ class ApiKubernetes:
             deleting="deletionTimestamp" in found["metadata"],
         )
 
-    async def create_claim(self, claim: Claim) -> bool:
+    async def create_claim(self, claim: Claim) -> Claim | None:
         """See Kubernetes.create_claim."""
         owner = {"name": claim.tenant_name, "uid": claim.tenant_uid}
         labels = {
@@ -114,16 +114,16 @@ class ApiKubernetes:
             "spec": {"tenant": owner},
         }
         try:
-            await _ask(
+            made: Any = await _ask(
                 self._objects.create_cluster_custom_object(
                     GROUP, VERSION, "mailboxclaims", body, _request_timeout=5
                 )
             )
         except client.ApiException as error:
             if error.status == 409:
-                return False
+                return None
             raise
-        return True
+        return replace(claim, uid=made["metadata"]["uid"])
 
     async def claim(self, name: str) -> Claim | None:
         """See Kubernetes.claim."""

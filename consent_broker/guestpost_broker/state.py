@@ -1,7 +1,8 @@
 """The `state` of a consent: signed by the broker, so that Google's redirect can be passed on safely.
 
 A JWT (RFC 7519) with HMAC-SHA-256. It names the tenant, what the consent is for, and the CRM's address
-as it stood in the GuestPostTenant, so no parameter of a request ever decides where a browser is sent.
+as it stood in the GuestPostTenant, so no parameter of a request ever decides where a browser is sent. Its
+header names the key (`kid`), so that keys can be rotated.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 import jwt
+
+from guestpost_broker.keys import KeyRing
 
 SECONDS = 600
 Purpose = Literal["sign_in", "mailbox"]
@@ -38,8 +41,9 @@ class ConsentState:
     return_url: str
 
 
-def sign(state: ConsentState, key: bytes, now: float) -> str:
+def sign(state: ConsentState, keys: KeyRing, now: float) -> str:
     """The state as text for a URL; `now` in seconds since the epoch."""
+    key = keys.newest(now)
     claims = {
         "aud": _AUDIENCE,
         "iat": int(now),
@@ -50,19 +54,22 @@ def sign(state: ConsentState, key: bytes, now: float) -> str:
         "purpose": state.purpose,
         "return": state.return_url,
     }
-    return jwt.encode(claims, key, algorithm="HS256")
+    return jwt.encode(claims, key.key, algorithm="HS256", headers={"kid": key.id})
 
 
-def read(text: str, key: bytes) -> ConsentState:
+def read(text: str, keys: KeyRing) -> ConsentState:
     """Check a state.
 
     Raises:
         StateError: forged, expired or malformed.
     """
     try:
+        key = keys.named(str(jwt.get_unverified_header(text).get("kid", "")))
+        if key is None:
+            raise StateError("no key for it")
         claims = jwt.decode(
             text,
-            key,
+            key.key,
             algorithms=["HS256"],
             audience=_AUDIENCE,
             options={"require": ["exp", "iat", "sub", "purpose", "return", "project"]},
