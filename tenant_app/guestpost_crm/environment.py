@@ -36,6 +36,7 @@ class Environment:
     broker_token_file: str
     owner_name: str = ""
     broker_ca_file: str = ""
+    kms_emulator_host: str = ""
     gmail_api_endpoint: str = "https://gmail.googleapis.com"
     google_issuer: str = "https://accounts.google.com"
     google_certs_url: str = "https://www.googleapis.com/oauth2/v1/certs"
@@ -47,11 +48,16 @@ class Environment:
     database_wait_seconds: int = 120
     support_contact: str = ""
     suspend_reason: str = ""
+    erase_after: str = ""
+    closing: str = ""
     log_level: str = "INFO"
     kubernetes_api_url: str = "https://kubernetes.default.svc"
     kubernetes_ca_file: str = ""
     kubernetes_token_file: str = ""
     namespace: str = ""
+    approval_key_file: str = ""
+    support_grant: str = ""
+    support_folder: str = "/run/support"
     export_name: str = ""
     export_folder: str = "/export"
     export_url: str = "https://export-{name}:8443"
@@ -59,7 +65,15 @@ class Environment:
     export_tls_name: str = ""
     quiet_poll_seconds: float = 300.0
     outbox_settle_seconds: float = 20.0
+    undo_send_seconds: float = 10.0
     link_check_allow: str = ""
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    smtp_password_file: str = ""
+    smtp_from: str = ""
+    smtp_ca_file: str = ""
 
     @property
     def host(self) -> str:
@@ -93,13 +107,33 @@ def load(environment: Mapping[str, str] = os.environ) -> Environment:
     found = Environment(**values)
     if urlsplit(found.public_url).scheme not in ("http", "https") or not found.host:
         raise SettingError("PUBLIC_URL must be an address such as https://acme.example.com")
+    _check_mail(found)
     return found
+
+
+def _check_mail(found: Environment) -> None:
+    """Whether the settings of the mail server fit together (SettingError)."""
+    if not found.smtp_host:
+        return
+    if "@" not in found.smtp_from:
+        raise SettingError("SMTP_FROM must be the address that notices come from")
+    if found.smtp_security not in ("starttls", "tls", "none"):
+        raise SettingError("SMTP_SECURITY must be starttls, tls or none")
+    if found.smtp_user and found.smtp_security == "none":
+        raise SettingError("SMTP_SECURITY none would send the password of SMTP_USER for all to read")
 
 
 @lru_cache(maxsize=1)
 def current() -> Environment:
     """The process's settings, read once (SettingError)."""
     return load()
+
+
+def check() -> None:
+    """Read what Django's settings are made of, without them and Django (SettingError)."""
+    found = current()
+    secret(found.django_secret_key_file, "DJANGO_SECRET_KEY_FILE")
+    database(found.database_url)
 
 
 def secret(path: str, name: str) -> bytes:
@@ -113,6 +147,18 @@ def secret(path: str, name: str) -> bytes:
     return content
 
 
+def earlier(path: str) -> list[bytes]:
+    """Secrets that were in use before the one in a file, from the file beside it that ends in `-fallbacks`.
+
+    One a line, the latest first; a file that is not there is an empty one. They still open and check what
+    they once sealed and signed, so that a rotation interrupts nobody.
+    """
+    try:
+        return Path(f"{path}-fallbacks").read_bytes().split()
+    except FileNotFoundError:
+        return []
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's DATABASES entry for a PostgreSQL URL.
 
@@ -124,6 +170,9 @@ def database(url: str) -> dict[str, Any]:
         raise SettingError("DATABASE_URL must be postgresql://user:password@host:port/name")
     options: dict[str, Any] = {key: value[0] for key, value in parse_qs(parts.query).items()}
     host = options.pop("host", None) or parts.hostname or ""
+    # PostgreSQL compiles what it takes for long queries, for longer than ours last:
+    # https://www.postgresql.org/docs/17/jit-decision.html
+    settings = f"-c jit=off {options.pop('options', '')}".strip()
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.strip("/")),
@@ -133,5 +182,10 @@ def database(url: str) -> dict[str, Any]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, "application_name": "guestpost-crm", **options},
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "application_name": "guestpost-crm",
+            "options": settings,
+            **options,
+        },
     }

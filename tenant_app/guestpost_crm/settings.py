@@ -12,6 +12,7 @@ ENVIRONMENT = environment.current()
 _PACKAGE = Path(__file__).resolve().parent
 
 SECRET_KEY = environment.secret(ENVIRONMENT.django_secret_key_file, "DJANGO_SECRET_KEY_FILE").decode()
+SECRET_KEY_FALLBACKS = [each.decode() for each in environment.earlier(ENVIRONMENT.django_secret_key_file)]
 DEBUG = False
 # Probes come to the pod's address; they are answered before the host is looked at.
 ALLOWED_HOSTS = [ENVIRONMENT.host.partition(":")[0]]
@@ -27,20 +28,27 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",
     "django.contrib.staticfiles",
     "guestpost_crm.accounts",
     "guestpost_crm.audit",
     "guestpost_crm.crypto",
     "guestpost_crm.gmail",
     "guestpost_crm.inbox",
+    "guestpost_crm.integrations",
+    "guestpost_crm.notices",
     "guestpost_crm.outreach",
     "guestpost_crm.privacy",
+    "guestpost_crm.support",
     "guestpost_crm.usage",
     "guestpost_crm.web",
+    "guestpost_crm.writing",
 ]
 MIDDLEWARE = [
     "guestpost_crm.web.middleware.Health",
+    "guestpost_crm.integrations.middleware.ApiAddresses",
     "django.middleware.security.SecurityMiddleware",
+    "guestpost_crm.web.middleware.Compressed",
     "guestpost_crm.web.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -48,10 +56,14 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "guestpost_crm.web.uploads.Uploads",
     "guestpost_crm.accounts.sessions.IdleSessions",
+    "guestpost_crm.accounts.middleware.Preferences",
+    "guestpost_crm.privacy.middleware.Leaving",
     "guestpost_crm.accounts.middleware.SignInRequired",
     "guestpost_crm.accounts.middleware.Suspended",
     "guestpost_crm.privacy.middleware.PolicyAccepted",
+    "guestpost_crm.support.guests.LookOnly",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -66,6 +78,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "guestpost_crm.web.context.installation",
+                "guestpost_crm.support.context.banner",
             ]
         },
     }
@@ -99,7 +112,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = True
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [_PACKAGE / "web" / "locale"]
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
@@ -121,8 +135,15 @@ structlog.configure(
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "plain": {"()": "guestpost_crm.logs.Plain", "format": "%(levelname)s %(name)s %(message)s"}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"django.request": {"level": "ERROR"}, "googleapiclient": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # Anybody can send any name of a host, and would write it into the log.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "googleapiclient": {"level": "ERROR"},
+    },
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone, translation
 from django.utils.deprecation import MiddlewareMixin
 
 from guestpost_crm.accounts.models import Person
@@ -45,6 +47,23 @@ class SignInRequired(MiddlewareMixin):
         if request.user.is_authenticated or getattr(view, "is_public", False):
             return None
         return redirect_to_login(request.get_full_path())
+
+
+class Preferences(MiddlewareMixin):
+    """Shows pages in a person's language and moments in their time zone."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Choose both, for this request alone."""
+        person = request.user
+        if isinstance(person, Person) and person.language:
+            translation.activate(person.language)
+            request.LANGUAGE_CODE = translation.get_language()
+        zone = person.time_zone if isinstance(person, Person) else ""
+        try:
+            timezone.activate(zoneinfo.ZoneInfo(zone or "UTC"))
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            # An archive from a machine that knows other zones.
+            timezone.deactivate()
 
 
 class Suspended(MiddlewareMixin):

@@ -9,6 +9,9 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from guestpost_crm.crypto import services as crypto
 
 INVITED_FOR = dt.timedelta(days=14)
 
@@ -16,10 +19,12 @@ INVITED_FOR = dt.timedelta(days=14)
 class Role(models.TextChoices):
     """What a person may do."""
 
-    OWNER = "owner", "Owner"
-    MANAGER = "manager", "Manager"
-    MEMBER = "member", "Member"
-    READER = "reader", "Read-only"
+    OWNER = "owner", _("Owner")
+    MANAGER = "manager", _("Manager")
+    MEMBER = "member", _("Member")
+    READER = "reader", _("Read-only")
+    # Somebody of the service, for as long as an approval lasts; no member of the team.
+    SUPPORT = "support", _("Support")
 
 
 class People(BaseUserManager["Person"]):
@@ -31,13 +36,21 @@ class People(BaseUserManager["Person"]):
 
 
 class Person(AbstractBaseUser):
-    """Somebody with a Google account, known by its `sub`, which never changes hands."""
+    """Somebody with a Google account, known by its `sub`, which never changes hands.
+
+    Without a `language` pages are in the browser's, without a `time_zone` moments are in UTC.
+    `mail_lost_links`: they are written to when a link of their orders is lost.
+    """
 
     sub = models.CharField(max_length=255, unique=True)
     email = models.EmailField(max_length=320)
     name = models.CharField(max_length=200, blank=True)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.READER)
     is_active = models.BooleanField(default=True)
+    language = models.CharField(max_length=10, blank=True)
+    time_zone = models.CharField(max_length=60, blank=True)
+    # The table's own default too: programs of the version before may write while this one starts.
+    mail_lost_links = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "sub"
@@ -56,7 +69,7 @@ class Person(AbstractBaseUser):
     @property
     def may_write(self) -> bool:
         """Whether this person may send mail and change things."""
-        return self.role != Role.READER
+        return self.role not in (Role.READER, Role.SUPPORT)
 
     @property
     def may_manage(self) -> bool:
@@ -112,3 +125,49 @@ class SignIn(models.Model):
 
     def __str__(self) -> str:
         return f"sign-in {self.pk}"
+
+
+class Authenticator(models.Model):
+    """The secret of a person's authenticator app.
+
+    Attributes:
+        confirmed_at: since when it is asked for; None while it is being set up.
+        last_step: the step whose code was taken last; none before it is taken again.
+        wrong, locked_until: wrong codes in a row, and until when no code is taken.
+    """
+
+    person = models.OneToOneField(Person, on_delete=models.CASCADE, related_name="authenticator")
+    secret = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    confirmed_at = models.DateTimeField(null=True)
+    last_step = models.BigIntegerField(default=0)
+    wrong = models.PositiveSmallIntegerField(default=0)
+    locked_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "authenticator"
+
+    def __str__(self) -> str:
+        return f"authenticator of person {self.person_id}"
+
+    def keep_secret(self, secret: str) -> None:
+        """Set the secret; stored are only sealed bytes."""
+        self.secret = crypto.encrypt(secret.encode(), f"authenticator/{self.person_id}")
+
+    def open_secret(self) -> str:
+        """The secret in base 32."""
+        return crypto.decrypt(bytes(self.secret), f"authenticator/{self.person_id}").decode()
+
+
+class RecoveryCode(models.Model):
+    """A code that lets a person in once without their authenticator; only its digest is stored."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "recovery_code"
+        constraints = [models.UniqueConstraint(fields=["person", "digest"], name="one_recovery_code")]
+
+    def __str__(self) -> str:
+        return f"recovery code {self.pk}"

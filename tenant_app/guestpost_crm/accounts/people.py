@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable
+from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from guestpost_crm.accounts import team
+from guestpost_crm.accounts import secondfactor, team
 from guestpost_crm.accounts.middleware import open_while_suspended, signed_in
-from guestpost_crm.accounts.models import Invitation, Person, SignIn
+from guestpost_crm.accounts.models import Invitation, Person, Role, SignIn
 from guestpost_crm.audit.services import record
+from guestpost_crm.environment import current
+from guestpost_crm.notices.models import Kind, Notice
 
 
 class InvitationForm(forms.Form):
@@ -30,29 +36,65 @@ class InvitationForm(forms.Form):
     def __init__(self, person: Person, data: QueryDict | None = None) -> None:
         super().__init__(data)
         choices = [(role.value, role.label) for role in team.assignable(person)]
-        self.fields["role"] = forms.ChoiceField(label=_("Role"), choices=choices)
+        self.fields["role"] = forms.ChoiceField(label=_("Role"), choices=choices, initial=Role.MEMBER)
+
+
+def time_zones() -> list[tuple[str, Any]]:
+    """The zones that this machine knows, by their names in the IANA database."""
+    known = sorted(each for each in zoneinfo.available_timezones() if "/" in each and "Etc/" not in each)
+    return [("", "UTC"), *((each, each.replace("_", " ")) for each in known)]
 
 
 class AccountForm(forms.Form):
     """What a person may correct about themselves; the address is Google's to know."""
 
     name = forms.CharField(label=_("Name"), max_length=200)
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("as the browser asks for")), *settings.LANGUAGES]
+    )
+    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=time_zones)
+    mail_lost_links = forms.BooleanField(
+        label=_("Write me a mail when a link of my orders is lost"), required=False
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not current().smtp_host:
+            del self.fields["mail_lost_links"]
 
 
 @require_GET
 def members(request: HttpRequest, form: InvitationForm | None = None, status: int = 200) -> HttpResponse:
     """Everybody of the team, and who is invited."""
     person = signed_in(request)
-    people = Person.objects.filter(is_active=True).order_by("name", "email")
-    shown = [{"person": each, "may_change": team.may_change(person, each)} for each in people]
+    people = Person.objects.filter(is_active=True).exclude(role=Role.SUPPORT)
+    people = people.select_related("authenticator").order_by("name", "email")
+    shown = [
+        {
+            "person": each,
+            "may_change": team.may_change(person, each),
+            "second_factor": getattr(getattr(each, "authenticator", None), "confirmed_at", None),
+        }
+        for each in people
+    ]
     roles = team.assignable(person)
     context = {
         "members": shown,
-        "invitations": Invitation.objects.filter(expires_at__gt=timezone.now()).order_by("email"),
+        "invitations": _invitations(),
         "roles": roles,
+        "mail": bool(current().smtp_host),
         "form": form or (InvitationForm(person) if roles else None),
     }
     return render(request, "accounts/team.html", context, status=status)
+
+
+def _invitations() -> list[dict[str, Any]]:
+    """Those that still open something, and what became of the mail that tells of each."""
+    invited = list(Invitation.objects.filter(expires_at__gt=timezone.now()).order_by("email"))
+    subjects = [f"invitation:{each.pk}" for each in invited]
+    told = Notice.objects.filter(kind=Kind.INVITATION, subject__in=subjects).order_by("created_at")
+    states = dict(told.values_list("subject", "state"))
+    return [{"invitation": each, "mail": states.get(f"invitation:{each.pk}", "")} for each in invited]
 
 
 @require_POST
@@ -68,11 +110,14 @@ def invite(request: HttpRequest) -> HttpResponse:
     except team.TeamError as error:
         messages.error(request, str(error))
     else:
-        messages.success(
-            request,
-            f"{invitation.email} may sign in here with Google until {invitation.expires_at:%-d %B}. "
-            "Send them the address of this CRM.",
-        )
+        told = {"email": invitation.email, "day": date_format(invitation.expires_at, "j F")}
+        if current().smtp_host:
+            text = _("%(email)s may sign in here with Google until %(day)s. A mail tells them how.")
+        else:
+            text = _(
+                "%(email)s may sign in here with Google until %(day)s. Send them the address of this CRM."
+            )
+        messages.success(request, text % told)
     return redirect("team")
 
 
@@ -104,17 +149,21 @@ def _tried(request: HttpRequest, act: Callable[[], None]) -> HttpResponse:
 def account(request: HttpRequest) -> HttpResponse:
     """One's own name, address, role and sessions."""
     person = signed_in(request)
-    form = AccountForm(request.POST or None, initial={"name": person.name})
+    known = {name: getattr(person, name) for name in AccountForm.base_fields}
+    form = AccountForm(request.POST or None, initial=known)
     if request.method == "POST" and form.is_valid():
-        person.name = form.cleaned_data["name"]
-        person.save(update_fields=["name"])
-        record(person, "account.corrected", f"person:{person.pk}")
-        messages.success(request, _("Your name is changed."))
+        for name, value in form.cleaned_data.items():
+            setattr(person, name, value)
+        person.save(update_fields=list(form.cleaned_data))
+        record(person, "account.corrected", f"person:{person.pk}", fields=",".join(form.changed_data))
+        messages.success(request, _("Your changes are saved."))
         return redirect("account")
     context = {
         "form": form,
         "sign_ins": SignIn.objects.filter(person=person).order_by("-seen_at"),
         "this_session": request.session.session_key,
+        "second_factor": secondfactor.has(person),
+        "codes_left": secondfactor.left(person),
     }
     return render(request, "accounts/account.html", context, status=422 if form.errors else 200)
 

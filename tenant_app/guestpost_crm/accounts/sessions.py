@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.contrib.auth import logout
+from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
 from guestpost_crm.accounts.models import Person, SignIn
+from guestpost_crm.audit.services import record
+from guestpost_crm.usage.models import Event
+from guestpost_crm.usage.services import count
 
 IDLE = dt.timedelta(hours=2)
 _NOTED = dt.timedelta(minutes=5)
@@ -25,6 +29,16 @@ def remember(request: HttpRequest, person: Person) -> None:
         defaults={"person": person, "agent": request.headers.get("User-Agent", "")[:200]},
     )
     request.session[SEEN] = timezone.now().isoformat()
+
+
+def begin(request: HttpRequest, person: Person, following: str) -> HttpResponse:
+    """Sign somebody in who has shown everything that is asked for."""
+    # login() gives the session a new key, so that one planted before is worth nothing.
+    login(request, person, backend="django.contrib.auth.backends.ModelBackend")
+    remember(request, person)
+    record(person, "person.signed-in", f"person:{person.pk}")
+    count(Event.SIGN_IN)
+    return redirect(following or "inbox")
 
 
 class IdleSessions(MiddlewareMixin):

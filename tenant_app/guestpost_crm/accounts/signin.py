@@ -9,6 +9,7 @@ import hmac
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 from google.oauth2 import id_token
@@ -42,10 +43,10 @@ def verify(token: str, nonce: str) -> dict[str, Any]:
             )
         )
     except (GoogleAuthError, ValueError):
-        raise SignInError("Google's answer could not be verified. Please begin again.") from None
+        raise SignInError(_("Google's answer could not be verified. Please begin again.")) from None
     issuers = {environment.google_issuer, environment.google_issuer.removeprefix("https://")}
     if claims.get("iss") not in issuers or not hmac.compare_digest(str(claims.get("nonce", "")), nonce):
-        raise SignInError("Google's answer was not meant for this sign-in. Please begin again.")
+        raise SignInError(_("Google's answer was not meant for this sign-in. Please begin again."))
     return claims
 
 
@@ -63,7 +64,7 @@ def person_for(claims: dict[str, Any]) -> Person:
     known = Person.objects.filter(sub=claims["sub"]).first()
     if known is not None:
         if not known.is_active:
-            raise SignInError("Your access to this CRM has been ended. Ask its owner.")
+            raise SignInError(_("Your access to this CRM has been ended. Ask its owner."))
         _keep_profile(known, claims)
         Invitation.objects.filter(email=known.email).delete()
         return known
@@ -74,8 +75,10 @@ def person_for(claims: dict[str, Any]) -> Person:
     invitation = Invitation.objects.select_for_update().filter(email=address).first()
     if invitation is None or invitation.expired:
         raise SignInError(
-            "This Google account is no member of this CRM. Ask its owner for an invitation, or sign in with "
-            "the account that you were invited with."
+            _(
+                "This Google account is no member of this CRM. Ask its owner for an invitation, or sign in "
+                "with the account that you were invited with."
+            )
         )
     person = Person.objects.create(sub=claims["sub"], email=address, name=name, role=invitation.role)
     record(person, "member.joined", f"person:{person.pk}", role=person.role)
@@ -92,7 +95,7 @@ def _bind_owner(sub: str, address: str, name: str) -> Person:
         with transaction.atomic():
             person = Person.objects.create(sub=sub, email=address, name=name, role=Role.OWNER)
     except IntegrityError:
-        raise SignInError("Somebody else became the owner a moment ago. Ask them for access.") from None
+        raise SignInError(_("Somebody else became the owner a moment ago. Ask them for access.")) from None
     record(person, "owner.bound", f"person:{person.pk}")
     return person
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from guestpost_crm.accounts.models import INVITED_FOR, Invitation, Person, Role, SignIn
 from guestpost_crm.audit.services import record
@@ -44,15 +45,16 @@ def invite(person: Person, email: str, role: str) -> Invitation:
     """
     email = email.strip().lower()
     if role not in assignable(person):
-        raise TeamError("You may not give this role.")
+        raise TeamError(_("You may not give this role."))
     member = Person.objects.filter(email=email).first()
-    if member is not None and member.is_active:
-        raise TeamError(f"{email} is a member already.")
+    if member is not None and member.is_active and member.role != Role.SUPPORT:
+        raise TeamError(_("%(email)s is a member already.") % {"email": email})
     if member is not None:
         # Known by their account already: they only need to be let in again.
-        _require(person, member)
+        if member.role != Role.SUPPORT:
+            _require(person, member)
         Person.objects.filter(pk=member.pk).update(is_active=True, role=role)
-    invitation, _ = Invitation.objects.update_or_create(
+    invitation, _made = Invitation.objects.update_or_create(
         email=email,
         defaults={"role": role, "invited_by": person, "expires_at": timezone.now() + INVITED_FOR},
     )
@@ -64,7 +66,7 @@ def invite(person: Person, email: str, role: str) -> Invitation:
 def withdraw(person: Person, invitation: Invitation) -> None:
     """Take an invitation back (TeamError)."""
     if invitation.role not in assignable(person):
-        raise TeamError("You may not take this invitation back.")
+        raise TeamError(_("You may not take this invitation back."))
     record(person, "invitation.withdrawn", f"invitation:{invitation.pk}")
     invitation.delete()
 
@@ -74,7 +76,7 @@ def change_role(person: Person, member: Person, role: str) -> None:
     """Give a member another role (TeamError)."""
     _require(person, member)
     if role not in assignable(person):
-        raise TeamError("You may not give this role.")
+        raise TeamError(_("You may not give this role."))
     member.role = role
     member.save(update_fields=["role"])
     record(person, "member.role-changed", f"person:{member.pk}", role=role)
@@ -110,4 +112,4 @@ def end_session(member: Person, key: int) -> None:
 
 def _require(person: Person, member: Person) -> None:
     if not may_change(person, member):
-        raise TeamError(f"You may not change what {member} may do.")
+        raise TeamError(_("You may not change what %(name)s may do.") % {"name": member})

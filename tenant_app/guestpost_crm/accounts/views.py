@@ -6,20 +6,23 @@ import hmac
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth import login, logout
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from guestpost_crm.accounts import factors, secondfactor, sessions
+from guestpost_crm.accounts.limits import at_most
 from guestpost_crm.accounts.middleware import open_while_suspended, public
 from guestpost_crm.accounts.models import Person, SignIn
-from guestpost_crm.accounts.sessions import remember
 from guestpost_crm.accounts.signin import SignInError, person_for, verify
-from guestpost_crm.audit.services import record
 from guestpost_crm.environment import current
 from guestpost_crm.gmail import consent as mailboxes
 from guestpost_crm.gmail.broker import Broker, BrokerError
+from guestpost_crm.support import guests
 from guestpost_crm.usage.models import Event
 from guestpost_crm.usage.services import count
 
@@ -28,6 +31,7 @@ _PENDING = "pending_consent"
 
 @public
 @require_http_methods(["GET", "POST"])
+@at_most(20)
 def sign_in(request: HttpRequest) -> HttpResponse:
     """The sign-in page; its button begins the sign-in with Google."""
     if request.user.is_authenticated:
@@ -49,7 +53,7 @@ def begin(request: HttpRequest, purpose: str, following: str, hint: str = "") ->
     try:
         consent = Broker().begin(purpose, hint)
     except BrokerError as error:
-        return _told(request, "Google can't be reached at the moment", error.description, status=503)
+        return _told(request, _("Google can't be reached at the moment"), error.description, status=503)
     request.session[_PENDING] = {
         "purpose": purpose,
         "state": consent.state,
@@ -62,6 +66,7 @@ def begin(request: HttpRequest, purpose: str, following: str, hint: str = "") ->
 
 @public
 @require_GET
+@at_most(30)
 def callback(request: HttpRequest) -> HttpResponse:
     """Where the browser comes back from Google, through the broker."""
     pending: dict[str, str] | None = request.session.pop(_PENDING, None)
@@ -69,11 +74,11 @@ def callback(request: HttpRequest) -> HttpResponse:
     if pending is None or not hmac.compare_digest(pending["state"].encode(), state.encode()):
         return _told(
             request,
-            "This sign-in was not begun here",
-            "It may have been begun in another window, or have taken too long. Please begin again.",
+            _("This sign-in was not begun here"),
+            _("It may have been begun in another window, or have taken too long. Please begin again."),
         )
     if "error" in request.GET or "code" not in request.GET:
-        messages.info(request, "You cancelled at Google. Nothing was changed.")
+        messages.info(request, _("You cancelled at Google. Nothing was changed."))
         return redirect("mailboxes" if pending["purpose"] == "mailbox" else "sign-in")
     try:
         tokens = Broker().exchange(state, request.GET["code"], pending["verifier"])
@@ -82,37 +87,37 @@ def callback(request: HttpRequest) -> HttpResponse:
             return _connected(request, claims, tokens)
         return _signed_in(request, claims, pending["next"])
     except BrokerError as error:
-        heading = _HEADINGS.get(error.error, "Google did not confirm this")
+        heading = str(_HEADINGS.get(error.error, _("Google did not confirm this")))
         return _told(request, heading, error.description, status=503 if error.temporary else 400)
     except SignInError as error:
-        return _told(request, "You can't sign in here", str(error), status=403)
+        return _told(request, _("You can't sign in here"), str(error), status=403)
 
 
 _HEADINGS = {
-    "scope_missing": "Not everything was allowed",
-    "mailbox_taken": "This mailbox is connected elsewhere",
+    "scope_missing": gettext_lazy("Not everything was allowed"),
+    "mailbox_taken": gettext_lazy("This mailbox is connected elsewhere"),
 }
 
 
 def _signed_in(request: HttpRequest, claims: dict[str, Any], following: str) -> HttpResponse:
+    approved = guests.access_for(claims)
+    if approved is not None:
+        return guests.begin(request, approved, claims)
     person = person_for(claims)
-    # login() gives the session a new key, so that one planted before is worth nothing.
-    login(request, person, backend="django.contrib.auth.backends.ModelBackend")
-    remember(request, person)
-    record(person, "person.signed-in", f"person:{person.pk}")
-    count(Event.SIGN_IN)
-    return redirect(following or "inbox")
+    if secondfactor.has(person):
+        return factors.ask(request, person, following)
+    return sessions.begin(request, person, following)
 
 
 def _connected(request: HttpRequest, claims: dict[str, Any], tokens: dict[str, Any]) -> HttpResponse:
     person = request.user
     if not isinstance(person, Person) or not person.may_manage:
         return _told(
-            request, "You can't connect a mailbox", "Ask the owner or a manager to do it.", status=403
+            request, _("You can't connect a mailbox"), _("Ask the owner or a manager to do it."), status=403
         )
     mailboxes.connect(person, claims, tokens["sealed_refresh_token"])
     count(Event.MAILBOX_CONNECTED)
-    messages.success(request, "The mailbox is connected. Its mail is being fetched, the newest first.")
+    messages.success(request, _("The mailbox is connected. Its mail is being fetched, the newest first."))
     return redirect("mailboxes")
 
 

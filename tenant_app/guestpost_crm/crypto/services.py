@@ -10,13 +10,15 @@ import base64
 import binascii
 import os
 import struct
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.db import transaction
 
 from guestpost_crm.crypto.models import DataKey
-from guestpost_crm.environment import SettingError, current, secret
+from guestpost_crm.environment import SettingError, current, earlier, secret
 
 _HEADER = struct.Struct(">BQ")
 _VERSION = 1
@@ -28,18 +30,46 @@ class DecryptionError(Exception):
 
 
 def tenant_key() -> bytes:
-    """The tenant's key, 32 bytes, from TENANT_KEY_FILE (base 64).
+    """The tenant's key, 32 bytes, from TENANT_KEY_FILE.
 
     Raises:
         SettingError: it is not such a key.
+        DecryptionError: Google's KMS does not open it.
     """
+    return _opened(secret(current().tenant_key_file, "TENANT_KEY_FILE"))
+
+
+def earlier_keys() -> Iterator[bytes]:
+    """Keys of the tenant before a rotation, each opened when its turn comes (errors as of `tenant_key`)."""
+    for each in earlier(current().tenant_key_file):
+        yield _opened(each)
+
+
+@lru_cache(maxsize=4)
+def _opened(text: bytes) -> bytes:
+    """A key as its file has it: in base 64, or behind the name of the KMS key that wraps it and a colon."""
+    name, _, encoded = text.rpartition(b":")
     try:
-        key = base64.b64decode(secret(current().tenant_key_file, "TENANT_KEY_FILE"), validate=True)
+        key = base64.b64decode(encoded, validate=True)
     except binascii.Error:
         key = b""
+    if name and key:
+        from guestpost_crm.crypto import kms
+
+        try:
+            key = kms.unwrap(name.decode(), key, current().tenant_uid.encode())
+        except kms.KmsError as error:
+            raise DecryptionError(str(error)) from error
     if len(key) != 32:
-        raise SettingError("TENANT_KEY_FILE must hold 32 bytes in base 64")
+        raise SettingError(
+            "TENANT_KEY_FILE must hold 32 bytes in base 64, or a KMS key's name, a colon and what it wrapped"
+        )
     return key
+
+
+def _keys() -> Iterator[bytes]:
+    yield tenant_key()
+    yield from earlier_keys()
 
 
 def encrypt(content: bytes, context: str) -> bytes:
@@ -82,9 +112,46 @@ def ensure_data_key() -> None:
     """
     if DataKey.objects.exists():
         return
+    DataKey.objects.create(wrapped=_wrap(AESGCM.generate_key(256)))
+
+
+@transaction.atomic
+def rewrap() -> int:
+    """Wrap the data keys with the tenant's key of now, where an earlier one did; returns how many.
+
+    Called by `guestpost-crm migrate`, when every program of the tenant knows both keys. What is sealed with
+    the data keys is not touched.
+
+    Raises:
+        DecryptionError: no key of the tenant opens one of them; nothing is changed then.
+    """
+    count = 0
+    for row in DataKey.objects.select_for_update().order_by("pk"):
+        wrapped = bytes(row.wrapped)
+        if _unwrap(wrapped, [tenant_key()]) is not None:
+            continue
+        opened = _unwrap(wrapped, earlier_keys())
+        if opened is None:
+            raise DecryptionError("no key of this tenant opens its data keys")
+        row.wrapped = _wrap(opened)
+        row.save(update_fields=["wrapped"])
+        count += 1
+    return count
+
+
+def _wrap(key: bytes) -> bytes:
     nonce = os.urandom(_NONCE)
-    wrapped = nonce + AESGCM(tenant_key()).encrypt(nonce, AESGCM.generate_key(256), b"data-key")
-    DataKey.objects.create(wrapped=wrapped)
+    return nonce + AESGCM(tenant_key()).encrypt(nonce, key, b"data-key")
+
+
+def _unwrap(wrapped: bytes, keys: Iterable[bytes]) -> bytes | None:
+    """The data key, if one of the tenant's keys wrapped it."""
+    for key in keys:
+        try:
+            return AESGCM(key).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"data-key")
+        except InvalidTag:
+            continue
+    return None
 
 
 @lru_cache(maxsize=1)
@@ -95,14 +162,14 @@ def _current() -> int:
 
 @lru_cache(maxsize=16)
 def _cipher(identifier: int) -> AESGCM:
-    wrapped = bytes(DataKey.objects.get(pk=identifier).wrapped)
-    try:
-        return AESGCM(AESGCM(tenant_key()).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"data-key"))
-    except InvalidTag as error:
-        raise DecryptionError("the tenant's key does not open the data keys") from error
+    key = _unwrap(bytes(DataKey.objects.get(pk=identifier).wrapped), _keys())
+    if key is None:
+        raise DecryptionError("the tenant's key does not open the data keys")
+    return AESGCM(key)
 
 
 def forget_keys() -> None:
     """Drop keys held in memory, after a rotation or between tests."""
     _current.cache_clear()
     _cipher.cache_clear()
+    _opened.cache_clear()

@@ -7,13 +7,15 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
 from guestpost_crm.environment import current
 
-TIMEOUT = (5, 20)
+TIMEOUT = (5.0, 20.0)
+# For what mail must not wait for.
+SOON = (2.0, 3.0)
 
 
 @dataclass
@@ -44,12 +46,25 @@ class Consent:
     nonce: str
 
 
+class TokenHolder(Protocol):
+    """A mailbox as far as its consent goes. `sub` is its Google account."""
+
+    sub: str
+
+    def token(self) -> str:
+        """The sealed refresh token, empty when there is none."""
+
+    def renew_token(self, sealed: str) -> None:
+        """Keep a refresh token that was sealed anew instead of the one that `token` gave."""
+
+
 @dataclass(frozen=True)
 class AccessToken:
-    """A token for Gmail. `expires_in` in seconds."""
+    """A token for Gmail. `expires_in` in seconds; `sealed` is a new refresh token, if there is one."""
 
     value: str
     expires_in: int
+    sealed: str = ""
 
     def __repr__(self) -> str:
         return "AccessToken(…)"
@@ -71,16 +86,28 @@ class Broker:
         """Tokens for a code; see docs/consent-broker.md for what comes back."""
         return self._post("/v1/tokens", {"state": state, "code": code, "code_verifier": verifier})
 
-    def refresh(self, sealed: str) -> AccessToken:
+    def refresh(self, sub: str, sealed: str) -> AccessToken:
         """A new access token (BrokerError invalid_grant when the consent is gone)."""
-        answer = self._post("/v1/tokens/refresh", {"sealed_refresh_token": sealed})
-        return AccessToken(answer["access_token"], int(answer["expires_in"]))
+        answer = self._post("/v1/tokens/refresh", {"sub": sub, "sealed_refresh_token": sealed})
+        sealed_anew = str(answer.get("sealed_refresh_token", ""))
+        return AccessToken(answer["access_token"], int(answer["expires_in"]), sealed_anew)
 
-    def revoke(self, sealed: str) -> None:
+    def revoke(self, sub: str, sealed: str) -> None:
         """End the consent at Google and give the mailbox free."""
-        self._post("/v1/tokens/revoke", {"sealed_refresh_token": sealed})
+        self._post("/v1/tokens/revoke", {"sub": sub, "sealed_refresh_token": sealed})
 
-    def _post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
+    def backfill(self, sub: str, sealed: str, wanted: int) -> tuple[int, float]:
+        """A share of the project's quota for a first import: units a minute, and for how many seconds.
+
+        0 units: ask again then. Asking for 0 gives the share back.
+        """
+        body = {"sub": sub, "sealed_refresh_token": sealed, "units_per_minute": wanted}
+        answer = self._post("/v1/backfills", body, timeout=SOON)
+        return int(answer["units_per_minute"]), float(answer["expires_in"])
+
+    def _post(
+        self, path: str, body: dict[str, Any], timeout: tuple[float, float] = TIMEOUT
+    ) -> dict[str, Any]:
         environment = current()
         token = Path(environment.broker_token_file).read_text(encoding="utf-8").strip()
         try:
@@ -88,7 +115,7 @@ class Broker:
                 f"{environment.broker_url}{path}",
                 json=body,
                 headers={"Authorization": f"Bearer {token}"},
-                timeout=TIMEOUT,
+                timeout=timeout,
                 verify=environment.broker_ca_file or True,
                 allow_redirects=False,
             )

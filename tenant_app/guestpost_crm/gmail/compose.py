@@ -1,4 +1,4 @@
-"""Composing replies that stay in their thread, for every mail program.
+"""Composing mail that stays in its thread, for every mail program.
 
 RFC 5322, section 3.6.4 (In-Reply-To and References) and
 https://developers.google.com/workspace/gmail/api/guides/threads: the subject has to agree as well.
@@ -6,13 +6,17 @@ https://developers.google.com/workspace/gmail/api/guides/threads: the subject ha
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from email import policy, utils
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses, make_msgid
+from typing import IO, Protocol
 
 from django.utils import timezone
 
@@ -20,10 +24,17 @@ from guestpost_crm.inbox.models import Message
 
 OUTBOX_HEADER = "X-GuestPostCRM-Outbox"
 _REPLY = re.compile(r"^\s*re\s*:", re.IGNORECASE)
+_FORWARD = re.compile(r"^\s*(fwd?|wg)\s*:", re.IGNORECASE)
 _ID = re.compile(r"<[^<>\s]{1,900}>")
 _ADDRESS = re.compile(r"^[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}$")
-MOST_RECIPIENTS = 100
+_PIECE = re.compile(r"[^@\s,;<>()\"]{1,64}@[^@\s,;<>()\"]{1,255}")
+# Composite types may not be encoded (RFC 2046, section 5), so they travel as files like any other.
+_TYPE = re.compile(r"^(?!message/|multipart/)[\w.+-]{1,60}/[\w.+-]{1,60}$", re.ASCII)
+# Mail to people, one conversation at a time: this is no tool for sending to lists.
+MOST_RECIPIENTS = 50
 MOST_REFERENCES = 50
+# A line of base 64 holds 57 bytes.
+_BLOCK = 57 * 1024
 
 
 # Newer Pythons drop a header that is a little wrong, unless told otherwise; older ones lack the word
@@ -35,18 +46,50 @@ class RecipientError(ValueError):
     """A recipient is no address; the message names it."""
 
 
-@dataclass(frozen=True)
-class File:
-    """An attachment."""
+class File(Protocol):
+    """An attachment; `size` in bytes, about."""
 
     name: str
     content_type: str
-    content: bytes
+    size: int
+
+    def chunks(self) -> Iterable[bytes]:
+        """Its content, piece by piece."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a person wrote.
+
+    Attributes:
+        to, cc, bcc: addresses.
+        subject: one line.
+        body: plain text.
+        answers: the message that this one answers or forwards.
+        files: attachments.
+    """
+
+    to: list[str]
+    subject: str
+    body: str
+    cc: list[str] = field(default_factory=list)
+    bcc: list[str] = field(default_factory=list)
+    answers: Message | None = None
+    files: list[File] = field(default_factory=list)
+
+    @property
+    def recipients(self) -> list[str]:
+        """Everybody it goes to, each once."""
+        return list(dict.fromkeys([*self.to, *self.cc, *self.bcc]))
 
 
 def addresses(header: str) -> list[str]:
     """The bare addresses in a header, each once, in order."""
-    found = (address.strip() for _, address in getaddresses([header], **_LENIENT))
+    try:
+        found = [address.strip() for _, address in getaddresses([header], **_LENIENT)]
+    except RecursionError:
+        # Comments within comments, by the thousand: what looks like an address is one.
+        found = _PIECE.findall(header)
     return list(dict.fromkeys(address for address in found if _ADDRESS.match(address)))
 
 
@@ -89,51 +132,66 @@ def reply_subject(subject: str) -> str:
     return subject if _REPLY.match(subject) else f"Re: {subject}"
 
 
-def compose(
-    *,
-    identifier: str,
-    sender: str,
-    sender_name: str,
-    to: Iterable[str],
-    cc: Iterable[str],
-    subject: str,
-    body: str,
-    answers: Message | None = None,
-    files: Iterable[File] = (),
-) -> bytes:
-    """The raw message.
+def forward_subject(subject: str) -> str:
+    """`Fwd: ` before a subject that has none yet."""
+    return subject if _FORWARD.match(subject) else f"Fwd: {subject}"
+
+
+def compose(draft: Draft, *, identifier: str, sender: str, sender_name: str) -> IO[bytes]:
+    """The raw message, in a file at its beginning; attachments are not held in memory.
 
     Args:
+        draft: what it says, and to whom.
         identifier: the outbox message's, put into a header so that Gmail can be asked about it.
         sender: our address.
         sender_name: shown beside it.
-        to: addresses.
-        cc: addresses.
-        subject: one line.
-        body: plain text.
-        answers: the message that this one answers.
-        files: attachments.
     """
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = Address(_line(sender_name), addr_spec=sender)
-    message["To"] = ", ".join(to)
-    if copies := ", ".join(cc):
-        message["Cc"] = copies
-    message["Subject"] = _line(subject)
+    for name, addresses_of in (("To", draft.to), ("Cc", draft.cc), ("Bcc", draft.bcc)):
+        if addresses_of:
+            message[name] = ", ".join(addresses_of)
+    message["Subject"] = _line(draft.subject)
     message["Date"] = format_datetime(timezone.now())
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     message[OUTBOX_HEADER] = identifier
-    if answers is not None and (ids := _ID.findall(answers.message_id)):
-        references = [*_ID.findall(answers.references)[-MOST_REFERENCES:], ids[0]]
+    if draft.answers is not None and (ids := _ID.findall(draft.answers.message_id)):
+        references = [*_ID.findall(draft.answers.references)[-MOST_REFERENCES:], ids[0]]
         message["In-Reply-To"] = ids[0]
         message["References"] = " ".join(dict.fromkeys(references))
-    message.set_content(body.replace("\r\n", "\n"), charset="utf-8")
-    for file in files:
-        main, _, sub = file.content_type.partition("/")
-        message.add_attachment(
-            file.content, maintype=main or "application", subtype=sub or "octet-stream", filename=file.name
-        )
-    return message.as_bytes()
+    message.set_content(draft.body.replace("\r\n", "\n"), charset="utf-8")
+    marks = [secrets.token_hex(12).encode() for _ in draft.files]
+    for mark, file in zip(marks, draft.files, strict=True):
+        kind = file.content_type if _TYPE.match(file.content_type) else "application/octet-stream"
+        main, _, sub = kind.partition("/")
+        message.add_attachment(mark, maintype=main, subtype=sub, filename=_line(file.name) or "file")
+    return _filled(message.as_bytes(), marks, draft.files)
+
+
+def _filled(skeleton: bytes, marks: list[bytes], files: Iterable[File]) -> IO[bytes]:
+    """A message whose attachments are marks, with the files instead of them."""
+    target = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115 - the caller's
+    for mark, file in zip(marks, files, strict=True):
+        before, skeleton = skeleton.split(base64.b64encode(mark) + b"\r\n", 1)
+        target.write(before)
+        for block in _blocks(file.chunks()):
+            target.write(base64.encodebytes(block).replace(b"\n", b"\r\n"))
+    target.write(skeleton)
+    target.seek(0)
+    return target
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that fill whole lines of base 64, but for the last."""
+    rest = b""
+    for chunk in chunks:
+        rest += chunk
+        whole = len(rest) // _BLOCK * _BLOCK
+        for start in range(0, whole, _BLOCK):
+            yield rest[start : start + _BLOCK]
+        rest = rest[whole:]
+    if rest:
+        yield rest
 
 
 def _line(text: str) -> str:

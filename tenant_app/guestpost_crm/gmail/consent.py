@@ -10,10 +10,8 @@ from django.utils import timezone
 
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.audit.services import record
-from guestpost_crm.gmail.api import Gmail, GmailError
 from guestpost_crm.gmail.broker import Broker, BrokerError
 from guestpost_crm.gmail.models import Mailbox, MailboxState
-from guestpost_crm.gmail.quota import Bucket
 from guestpost_crm.gmail.signals import MAILBOXES, notify
 
 log = structlog.get_logger()
@@ -35,8 +33,9 @@ def connect(person: Person, claims: dict[str, Any], sealed: str) -> Mailbox:
     mailbox.state = MailboxState.CONNECTED
     mailbox.connected_by = person
     mailbox.connected_at = timezone.now()
-    mailbox.error = ""
-    mailbox.watch_expires_at = None
+    mailbox.error = mailbox.watch_error = ""
+    mailbox.error_at = mailbox.watch_expires_at = None
+    mailbox.unnoticed = 0
     mailbox.keep_token(sealed)
     mailbox.save()
     record(person, "mailbox.connected", f"mailbox:{mailbox.pk}")
@@ -54,15 +53,21 @@ def disconnect(mailbox: Mailbox, person: Person | None) -> None:
     Raises:
         BrokerError: Google could not be told; nothing is changed then, and it can be tried again.
     """
+    # Google's client library takes 15 MiB, which the web needs for nothing else.
+    from guestpost_crm.gmail.api import Gmail
+    from guestpost_crm.gmail.errors import GmailError
+    from guestpost_crm.gmail.quota import Bucket
+
     broker = Broker()
-    if token := mailbox.token():
+    if mailbox.refresh_token:
         try:
-            Gmail(mailbox.token, Bucket(6000), broker).stop()
+            Gmail(mailbox, Bucket(6000), broker).stop()
         except (GmailError, BrokerError) as error:
             # The watch ends with the consent; revoking is what counts.
             log.info("stop failed", mailbox=mailbox.pk, problem=type(error).__name__)
         try:
-            broker.revoke(token)
+            # Asked for once more: stopping may have renewed it.
+            broker.revoke(mailbox.sub, mailbox.token())
         except BrokerError as error:
             if error.error not in ("invalid_grant", "invalid_seal"):
                 raise
@@ -73,16 +78,17 @@ def disconnect(mailbox: Mailbox, person: Person | None) -> None:
 
 
 @transaction.atomic
-def consent_gone(mailbox: Mailbox) -> None:
+def consent_gone(mailbox: Mailbox, problem: str = "consent_gone") -> None:
     """Google no longer honours the consent: stop, destroy the token, tell people; mail stays.
 
     Args:
         mailbox: as it was read when its token was used; one connected again meanwhile is left alone.
+        problem: what people are told: consent_gone, or mailbox_taken by another server.
     """
     now = Mailbox.objects.select_for_update().get(pk=mailbox.pk)
     if bytes(now.refresh_token or b"") != bytes(mailbox.refresh_token or b""):
         return
-    _drop(mailbox, MailboxState.NEEDS_CONSENT, "consent_gone")
+    _drop(mailbox, MailboxState.NEEDS_CONSENT, problem)
     record(None, "mailbox.consent-gone", f"mailbox:{mailbox.pk}")
 
 

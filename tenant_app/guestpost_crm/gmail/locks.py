@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-SYNC, OUTBOX, MIGRATE = 0x6770_01, 0x6770_02, 0x6770_03
+SYNC, MIGRATE = 0x6770_01, 0x6770_03
 
 
 @contextmanager

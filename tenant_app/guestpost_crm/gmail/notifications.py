@@ -10,17 +10,20 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
 from django.db import DatabaseError, close_old_connections, connection
 from django.db.models import F
+from django.utils import timezone
 
 from guestpost_crm.environment import current
 from guestpost_crm.gmail import metrics
 from guestpost_crm.gmail.models import Mailbox, MailboxState
 
 _WAIT = 5.0
+_WAIT_FOR_DATABASE = 1.0
 log = structlog.get_logger()
 
 
@@ -40,7 +43,7 @@ def take(data: bytes) -> int | None:
     if key is None:
         metrics.NOTIFICATIONS.labels("unknown").inc()
         return None
-    Mailbox.objects.filter(pk=key).update(notified=F("notified") + 1)
+    Mailbox.objects.filter(pk=key).update(notified=F("notified") + 1, notified_at=timezone.now(), unnoticed=0)
     metrics.NOTIFICATIONS.labels("taken").inc()
     return int(key)
 
@@ -57,7 +60,6 @@ class Listener(threading.Thread):
         self._wake = wake
         self._ended = threading.Event()
         self._pull: Any = None
-        self.connected = False
 
     def end(self) -> None:
         """Stop."""
@@ -68,22 +70,23 @@ class Listener(threading.Thread):
     def run(self) -> None:
         """Pull; when the stream breaks, wait a moment and open it again."""
         from google.cloud import pubsub_v1
+        from google.cloud.pubsub_v1.subscriber.scheduler import ThreadScheduler
 
         while not self._ended.is_set():
             try:
                 subscriber = pubsub_v1.SubscriberClient()
                 flow = pubsub_v1.types.FlowControl(max_messages=100)
+                # One thread, and so one connection to the database, is more than enough for counting.
+                one = ThreadScheduler(ThreadPoolExecutor(1, "notification"))
                 subscription = current().pubsub_subscription
                 with subscriber:
                     self._pull = subscriber.subscribe(
-                        subscription, callback=self._received, flow_control=flow
+                        subscription, callback=self._received, flow_control=flow, scheduler=one
                     )
-                    self.connected = True
                     self._pull.result()
             except Exception as error:
                 if not self._ended.is_set():
                     log.warning("pub/sub", problem=type(error).__name__)
-            self.connected = False
             self._ended.wait(_WAIT)
 
     def _received(self, message: Any) -> None:
@@ -93,6 +96,8 @@ class Listener(threading.Thread):
             key = take(bytes(message.data))
         except DatabaseError:
             connection.close()
+            # It comes again at once: not in a circle while the database is away.
+            self._ended.wait(_WAIT_FOR_DATABASE)
             message.nack()
             return
         message.ack()

@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 
 from guestpost_crm.environment import current
 from guestpost_crm.gmail import consent
-from guestpost_crm.gmail.api import ConsentGoneError, Gmail, GmailError
+from guestpost_crm.gmail.api import Gmail
 from guestpost_crm.gmail.broker import BrokerError
+from guestpost_crm.gmail.errors import ConsentGoneError, GmailError
 from guestpost_crm.gmail.models import Mailbox, MailboxState
 from guestpost_crm.gmail.quota import Bucket
 
@@ -52,7 +53,7 @@ def _each(mailboxes: QuerySet[Mailbox], act: Callable[[Mailbox], None]) -> int:
 def _stop(mailbox: Mailbox) -> None:
     if mailbox.state == MailboxState.CONNECTED:
         try:
-            Gmail(mailbox.token, Bucket(current().gmail_quota_units_per_minute)).stop()
+            Gmail(mailbox, Bucket(current().gmail_quota_units_per_minute)).stop()
         except ConsentGoneError:
             # Without the consent there is no watch any more.
             consent.consent_gone(mailbox)

@@ -1,4 +1,4 @@
-"""A token bucket below Gmail's quota that learns the account's limit from its answers."""
+"""A token bucket below Gmail's quota that learns the account's limit from Gmail's answers."""
 
 from __future__ import annotations
 
@@ -18,29 +18,40 @@ UNITS = {
 }
 _RESERVE = 0.1
 _LEAST = 120.0
+_SLOWER = 0.7
+# By the second; near the rate that was refused, belief comes back much more slowly than far below it.
+_NEAR = 0.9
+_GROWTH, _CAUTION = 0.2 / 60, 0.01 / 60
+# Refusals of one moment are one: several calls were under way.
+_MOMENT = 1.0
+_FORGET = 3600.0
 
 
 class Bucket:
     """Units that may be spent now; safe to use from several threads.
 
     Args:
-        per_minute: what the account is believed to have.
+        most: units a minute that Google grants at most.
+        rate: what was learned before, in units a minute.
         clock: seconds, growing.
         sleep: waits.
     """
 
     def __init__(
         self,
-        per_minute: float,
+        most: float,
+        rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._most = per_minute
-        self._rate = per_minute
+        self._most = most
+        self._rate = min(most, max(_LEAST, rate if rate is not None else most))
+        self._refused_rate: float | None = None
+        self._refused_at = -_FORGET
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._level = per_minute / 6
+        self._level = self._rate / 6
         self._since = clock()
 
     @property
@@ -63,18 +74,29 @@ class Bucket:
             now = self._clock()
             burst = max(self._rate / 6, 120.0)
             self._level = min(burst, self._level + (now - self._since) * self._rate / 60)
+            self._believe(now - self._since, now)
             self._since = now
             floor = burst * _RESERVE if background else 0.0
             if self._level - units >= floor:
                 self._level -= units
-                # Believe in the full quota again, little by little.
-                self._rate = min(self._most, self._rate * (1 + units / 60_000))
                 return 0.0
             return (units + floor - self._level) * 60 / self._rate
 
+    def _believe(self, seconds: float, now: float) -> None:
+        """Believe in more again, little by little, the more carefully the nearer to what was refused."""
+        if now - self._refused_at > _FORGET:
+            self._refused_rate = None
+        near = self._refused_rate is not None and self._rate > _NEAR * self._refused_rate
+        growth = _CAUTION if near else _GROWTH
+        self._rate = min(self._most, self._rate * (1 + min(seconds, 60.0) * growth))
+
     def refused(self) -> None:
-        """Gmail answered that the quota is used up: go slower."""
+        """Gmail answered that the quota is used up: go slower, and remember where it was."""
         with self._lock:
-            self._rate = max(_LEAST, self._rate * 0.7)
+            now = self._clock()
+            if now - self._refused_at >= _MOMENT:
+                self._refused_rate = self._rate
+                self._rate = max(_LEAST, self._rate * _SLOWER)
+            self._refused_at = now
             self._level = 0.0
-            self._since = self._clock()
+            self._since = now

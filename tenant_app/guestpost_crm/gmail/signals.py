@@ -8,10 +8,16 @@ from __future__ import annotations
 from django.db import connection
 
 CHANNEL = "guestpost"
-OUTBOX, MAILBOXES = "outbox", "mailboxes"
+OUTBOX, MAILBOXES, LOOK = "outbox", "mailboxes", "look"
 
 
-def notify(what: str) -> None:
-    """Tell sync that there is work, once the transaction is committed."""
+def notify(what: str, mailbox: int | None = None) -> None:
+    """Tell sync that there is work, once the transaction is committed.
+
+    Args:
+        what: OUTBOX, MAILBOXES, or LOOK: ask Gmail now what has changed.
+        mailbox: the key of the mailbox to look at.
+    """
+    payload = what if mailbox is None else f"{what}:{mailbox}"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, what])
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])

@@ -7,20 +7,23 @@ it in the transaction that stores the message: a crash or a failure anywhere los
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from guestpost_crm.gmail.api import Gmail, GmailError, NotFoundError, RefusedError, UnavailableError
+from guestpost_crm.gmail.api import Gmail
+from guestpost_crm.gmail.errors import NotFoundError, RefusedError, UnavailableError
+from guestpost_crm.gmail.fetching import Fetching, forget, relabel
+from guestpost_crm.gmail.labels import LabelLists
 from guestpost_crm.gmail.models import FetchItem, Label, Mailbox
-from guestpost_crm.inbox import services as inbox
 from guestpost_crm.inbox.models import Message
 
-LONGEST_WAIT = 3600
+# A history that Gmail refuses again and again is not answered by listing after listing.
+_LIST_AGAIN = dt.timedelta(hours=1)
 log = structlog.get_logger()
 
 
@@ -35,6 +38,7 @@ class MailboxSync:
     def __init__(self, mailbox: Mailbox, gmail: Gmail) -> None:
         self.mailbox = mailbox
         self._gmail = gmail
+        self._labels: LabelLists | None = None
 
     def catch_up(self) -> bool:
         """Bring the cursor to Gmail's newest change; returns whether anything had changed.
@@ -51,27 +55,61 @@ class MailboxSync:
         except NotFoundError:
             # Too old for Gmail: list everything again. The new cursor is read before the listing, so
             # no change falls between the two.
+            if self._listed_in_vain():
+                log.warning("history refused", mailbox=self.mailbox.pk)
+                return False
             log.info("history expired", mailbox=self.mailbox.pk)
             self._begin_listing()
-            changed = True
+            return True
         Mailbox.objects.filter(pk=self.mailbox.pk, processed__lt=noticed).update(processed=noticed)
+        Mailbox.objects.filter(pk=self.mailbox.pk).update(looked_at=timezone.now())
         return changed
+
+    def _listed_in_vain(self) -> bool:
+        """Whether Gmail has refused its history ever since the last listing began, a short while ago."""
+        began, looked = self.mailbox.listing_began_at, self.mailbox.looked_at
+        if began is None or (looked is not None and looked > began):
+            return False
+        return timezone.now() - began < _LIST_AGAIN
 
     def _begin_listing(self) -> None:
         profile = self._gmail.profile()
-        self._keep_labels()
+        self.read_labels()
         mailbox = self.mailbox
         mailbox.history_id = int(profile["historyId"])
         mailbox.listing += 1
         mailbox.listing_page = ""
         mailbox.listing_count = 0
-        mailbox.save(update_fields=["history_id", "listing", "listing_page", "listing_count"])
+        mailbox.listing_total = int(profile.get("messagesTotal", 0))
+        mailbox.listing_began_at = timezone.now()
+        # What was stored before may have got other labels while history was lost.
+        mailbox.labels_due = Message.objects.filter(mailbox=mailbox).exists()
+        mailbox.save(
+            update_fields=[
+                "history_id",
+                "labels_due",
+                "listing",
+                "listing_page",
+                "listing_count",
+                "listing_total",
+                "listing_began_at",
+            ]
+        )
 
-    def _keep_labels(self) -> None:
-        for label in self._gmail.labels():
-            Label.objects.update_or_create(
-                mailbox=self.mailbox, gmail_id=label["id"], defaults={"name": label["name"]}
-            )
+    def read_labels(self) -> list[str]:
+        """Names of labels; no change of them is told of, so they are read when one is not known.
+
+        Returns:
+            Gmail's ids of all of them.
+        """
+        labels = [
+            Label(mailbox=self.mailbox, gmail_id=label["id"], name=label["name"])
+            for label in self._gmail.labels()
+        ]
+        with transaction.atomic():
+            Label.objects.filter(mailbox=self.mailbox).delete()
+            Label.objects.bulk_create(labels)
+        return [label.gmail_id for label in labels]
 
     def _read_history(self) -> bool:
         page, changed = "", False
@@ -82,7 +120,9 @@ class MailboxSync:
             page = answer.get("nextPageToken", "")
             # Numbers, however many digits: as text 999 would come after 1000.
             reached = int(records[-1]["id"]) if page and records else int(answer["historyId"])
+            self._know_labels(records)
             with transaction.atomic():
+                self._queue_added(records)
                 for record in records:
                     self._apply(record)
                 self._move_cursor(reached)
@@ -90,29 +130,54 @@ class MailboxSync:
             if not page:
                 return changed
 
+    def _know_labels(self, records: list[dict[str, Any]]) -> None:
+        """Read the labels' names when a change names one that is new."""
+        named = {
+            label
+            for record in records
+            for key in ("messagesAdded", "labelsAdded")
+            for entry in record.get(key, ())
+            for label in [*entry.get("labelIds", ()), *entry["message"].get("labelIds", ())]
+        }
+        known = Label.objects.filter(mailbox=self.mailbox, gmail_id__in=named)
+        if len(named) > known.count():
+            self.read_labels()
+
     def _move_cursor(self, reached: int) -> None:
         if reached > int(self.mailbox.history_id or 0):
             self.mailbox.history_id = reached
             self.mailbox.save(update_fields=["history_id"])
 
+    def _queue_added(self, records: list[dict[str, Any]]) -> None:
+        """Have new messages fetched that a listing has not brought already."""
+        added = [
+            entry["message"]["id"]
+            for record in records
+            for entry in record.get("messagesAdded", ())
+            if "DRAFT" not in entry["message"].get("labelIds", ())
+        ]
+        known = Message.objects.filter(mailbox=self.mailbox, gmail_id__in=added)
+        stored = set(known.values_list("gmail_id", flat=True))
+        self.queue([each for each in dict.fromkeys(added) if each not in stored], live=True)
+
     def _apply(self, record: dict[str, Any]) -> None:
-        for entry in record.get("messagesAdded", ()):
-            message = entry["message"]
-            if "DRAFT" not in message.get("labelIds", ()):
-                self.queue([message["id"]], live=True)
         for entry in record.get("messagesDeleted", ()):
-            self._forget(entry["message"]["id"])
+            forget(self.mailbox, entry["message"]["id"])
         for key, add in (("labelsAdded", True), ("labelsRemoved", False)):
             for entry in record.get(key, ()):
                 self._change_labels(entry["message"]["id"], entry.get("labelIds", ()), add=add)
 
-    def queue(self, identifiers: Iterable[str], *, live: bool, listing: int = 0) -> None:
-        """Have messages fetched, each once; `live` before the backfill, `listing` is what named them."""
+    def queue(self, identifiers: Iterable[str], *, live: bool) -> None:
+        """Have messages fetched, each once; `live` before the backfill."""
         FetchItem.objects.bulk_create(
-            [
-                FetchItem(mailbox=self.mailbox, gmail_id=identifier, live=live, listing=listing)
-                for identifier in identifiers
-            ],
+            [FetchItem(mailbox=self.mailbox, gmail_id=each, live=live) for each in identifiers],
+            ignore_conflicts=True,
+        )
+
+    def queue_labels(self, identifiers: Iterable[str]) -> None:
+        """Have the labels of stored messages read; one that is gone at Gmail is then removed."""
+        FetchItem.objects.bulk_create(
+            [FetchItem(mailbox=self.mailbox, gmail_id=each, labels_only=True) for each in identifiers],
             ignore_conflicts=True,
         )
 
@@ -120,120 +185,78 @@ class MailboxSync:
         message = Message.objects.filter(mailbox=self.mailbox, gmail_id=identifier).first()
         if message is None:
             # A draft that was sent, or one that is queued: it is fetched with the labels it has then.
-            if add and "DRAFT" not in labels:
+            if add != ("DRAFT" in labels):
                 self.queue([identifier], live=True)
             return
         present = set(message.labels)
-        inbox.relabel(message, present | set(labels) if add else present - set(labels))
-
-    def _forget(self, identifier: str) -> None:
-        FetchItem.objects.filter(mailbox=self.mailbox, gmail_id=identifier).delete()
-        message = Message.objects.filter(mailbox=self.mailbox, gmail_id=identifier).first()
-        if message is not None:
-            inbox.remove(message)
+        relabel(message, present | set(labels) if add else present - set(labels))
 
     def list_page(self) -> bool:
-        """Read one page of the full listing, the newest mail first; False when none is under way."""
+        """Read one page of the full listing, the newest mail first, or then of its labels.
+
+        Returns:
+            False when no listing is under way.
+        """
         mailbox = self.mailbox
         if mailbox.listing_page is None:
-            return False
-        answer = self._gmail.list_ids(mailbox.listing_page)
+            return self._list_labels()
+        try:
+            answer = self._gmail.list_ids(mailbox.listing_page)
+        except RefusedError as error:
+            if not mailbox.listing_page or error.status != 400:
+                raise
+            # Tokens of pages do not live for ever: begin at the newest again, what is known costs little.
+            log.info("listing begins again", mailbox=mailbox.pk)
+            mailbox.listing_page, mailbox.listing_count = "", 0
+            mailbox.save(update_fields=["listing_page", "listing_count"])
+            raise UnavailableError("the listing begins again") from None
         identifiers = [item["id"] for item in answer.get("messages", ())]
         with transaction.atomic():
             known = Message.objects.filter(mailbox=mailbox, gmail_id__in=identifiers)
             stored = set(known.values_list("gmail_id", flat=True))
+            self.queue([each for each in identifiers if each not in stored], live=False)
             known.update(listed_in=mailbox.listing)
-            self.queue(
-                [each for each in identifiers if each not in stored], live=False, listing=mailbox.listing
-            )
-            self._queue_labels(stored)
             mailbox.listing_page = answer.get("nextPageToken")
             mailbox.listing_count += len(identifiers)
             mailbox.save(update_fields=["listing_page", "listing_count"])
             if mailbox.listing_page is None:
-                self._remove_unlisted()
+                # What a whole listing did not name is gone, unless it came after the listing began.
+                left = Message.objects.filter(mailbox=mailbox, listed_in__lt=mailbox.listing)
+                self.queue_labels(left.values_list("gmail_id", flat=True))
         return True
 
-    def _queue_labels(self, stored: set[str]) -> None:
-        """What is stored already may have got other labels while history was lost."""
-        FetchItem.objects.bulk_create(
-            [FetchItem(mailbox=self.mailbox, gmail_id=each, labels_only=True) for each in stored],
-            ignore_conflicts=True,
-        )
+    def _list_labels(self) -> bool:
+        if not self.mailbox.labels_due:
+            return False
+        if self._labels is None or self._labels.listing != self.mailbox.listing:
+            self._labels = LabelLists(self.mailbox, self._gmail, self.read_labels(), self.queue_labels)
+        if not self._labels.step():
+            self._labels = None
+            self.mailbox.labels_due = False
+            self.mailbox.save(update_fields=["labels_due"])
+        return True
 
-    def _remove_unlisted(self) -> None:
-        """What a whole listing did not name is gone at Gmail, unless it came after the listing began."""
-        mailbox = self.mailbox
-        gone = Message.objects.filter(mailbox=mailbox, listed_in__lt=mailbox.listing)
-        for message in gone.select_related("thread", "raw"):
-            try:
-                self._gmail.message_labels(message.gmail_id)
-            except NotFoundError:
-                inbox.remove(message)
-            else:
-                message.listed_in = mailbox.listing
-                message.save(update_fields=["listed_in"])
+    def next_items(self, most: int = 1) -> list[FetchItem]:
+        """What to fetch next: new mail before the backfill, the newest first."""
+        waiting = FetchItem.objects.filter(mailbox=self.mailbox)
+        due = waiting.filter(Q(not_before=None) | Q(not_before__lte=timezone.now()))
+        return list(due.order_by("-live", "id")[:most])
 
-    def next_item(self) -> FetchItem | None:
-        """The next message to fetch: new mail before the backfill, the newest first."""
-        return (
-            FetchItem.objects.filter(mailbox=self.mailbox)
-            .filter(Q(not_before=None) | Q(not_before__lte=timezone.now()))
-            .order_by("-live", "id")
-            .first()
-        )
-
-    def fetch(self, item: FetchItem) -> None:
-        """Fetch one message and store it.
+    def fetch(self, items: Iterable[FetchItem], stop: Callable[[], bool] = lambda: False) -> int:
+        """Fetch messages one after the other, and store those that have come while the next are coming.
 
         A message that is gone is forgotten; one that fails stays queued and is tried again later, so
         that it holds up no other.
 
+        Args:
+            items: what to fetch; each is taken right before it is asked for.
+            stop: whether to begin with no further one.
+
+        Returns:
+            How many of the items are done with for now.
+
         Raises:
-            GmailError: of the mailbox as a whole: consent gone, quota used up, Gmail away.
+            GmailError: of the mailbox as a whole: consent gone, quota used up, Gmail away. What was
+                fetched before is stored.
         """
-        try:
-            if item.labels_only:
-                self._fetch_labels(item)
-            else:
-                self._fetch_content(item)
-        except NotFoundError:
-            self._forget(item.gmail_id)
-        except RefusedError as error:
-            self._postpone(item, error.reason or str(error.status))
-        except UnavailableError:
-            self._postpone(item, "unavailable")
-            raise
-        except (GmailError, OperationalError):
-            # Of the mailbox or the database as a whole: the message stays queued as it is.
-            raise
-        except Exception as error:
-            log.error("a message could not be stored", mailbox=self.mailbox.pk, problem=type(error).__name__)
-            self._postpone(item, type(error).__name__)
-
-    def _fetch_labels(self, item: FetchItem) -> None:
-        labels = self._gmail.message_labels(item.gmail_id)
-        with transaction.atomic():
-            message = Message.objects.filter(mailbox=self.mailbox, gmail_id=item.gmail_id).first()
-            if message is not None:
-                inbox.relabel(message, labels)
-            item.delete()
-
-    def _fetch_content(self, item: FetchItem) -> None:
-        found = self._gmail.message(item.gmail_id, background=not item.live)
-        with found.content, transaction.atomic():
-            if "DRAFT" not in found.labels:
-                message = inbox.store(
-                    self.mailbox, found.id, found.thread, found.labels, found.received_at, found.content
-                )
-                if message.listed_in != self.mailbox.listing:
-                    message.listed_in = self.mailbox.listing
-                    message.save(update_fields=["listed_in"])
-            item.delete()
-
-    def _postpone(self, item: FetchItem, reason: str) -> None:
-        item.attempts += 1
-        wait = min(2.0 ** min(item.attempts, 12), LONGEST_WAIT)
-        item.not_before = timezone.now() + dt.timedelta(seconds=wait)
-        item.error = reason[:60]
-        item.save(update_fields=["attempts", "not_before", "error"])
+        return Fetching(self.mailbox, self._gmail).fetch(items, stop)

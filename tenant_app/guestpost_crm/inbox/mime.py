@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import email
 import email.policy
-import html
+import io
 import re
 from dataclasses import dataclass, field
 from email.header import decode_header
@@ -16,11 +16,12 @@ from email.message import Message as Headers
 from typing import IO
 
 MOST_HEADER_BYTES = 256 * 1024
+MOST_PART_HEADER_BYTES = 16 * 1024
 MOST_PARTS = 500
 MOST_DEPTH = 30
 _LINE = 64 * 1024
 _SPACE = re.compile(r"\s+")
-_TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_ROBOT = re.compile(r"\b(mailer-daemon|postmaster)@", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -49,9 +50,22 @@ class MessageIndex:
 
 
 def index(source: IO[bytes]) -> MessageIndex:
-    """Find the headers and the parts of the message that `source` holds."""
-    scanner = _Scanner(source)
-    return scanner.scan()
+    """Find the headers and the parts of the message that `source` holds.
+
+    What is beyond all understanding is one part without a type, and says so.
+    """
+    try:
+        return _Scanner(source).scan()
+    except Exception as error:
+        # The parser of the standard library is not made for every thing that comes by mail.
+        size = source.seek(0, io.SEEK_END)
+        whole = PartIndex("application/octet-stream", "", "", "message.eml", "", True, 0, size)
+        return MessageIndex(Headers(), size, [whole], f"it can't be read ({type(error).__name__})")
+
+
+def headers(source: IO[bytes]) -> Headers:
+    """The headers of the message that `source` holds, and nothing more."""
+    return _Scanner(source).headers()
 
 
 class _Scanner:
@@ -63,9 +77,12 @@ class _Scanner:
         self._boundaries: list[bytes] = []
         self._result: MessageIndex | None = None
 
-    def scan(self) -> MessageIndex:
+    def headers(self) -> Headers:
         self._source.seek(0)
-        headers = self._headers()
+        return self._headers(MOST_HEADER_BYTES)
+
+    def scan(self) -> MessageIndex:
+        headers = self.headers()
         result = self._result = MessageIndex(headers)
         self._enter(headers)
         self._body()
@@ -77,8 +94,8 @@ class _Scanner:
         self._offset += len(line)
         return line
 
-    def _headers(self) -> Headers:
-        """Headers up to the empty line; a line that can be none begins the body (as mail agents do)."""
+    def _headers(self, most: int) -> Headers:
+        """Headers up to the empty line, `most` bytes of them; a line that can be none begins the body."""
         block = bytearray()
         while True:
             before = self._offset
@@ -91,8 +108,8 @@ class _Scanner:
                 self._source.seek(before)
                 self._offset = before
                 break
-            if len(block) < MOST_HEADER_BYTES:
-                block += line
+            if len(block) < most:
+                block += line[: most - len(block)]
         return email.message_from_bytes(bytes(block), policy=email.policy.compat32)
 
     def _enter(self, headers: Headers) -> None:
@@ -129,7 +146,7 @@ class _Scanner:
                 del self._boundaries[level:]
                 open_leaf = None
                 continue
-            headers = self._headers()
+            headers = self._headers(MOST_PART_HEADER_BYTES)
             self._enter(headers)
             open_leaf = self._leaf_at(self._offset)
         if open_leaf is not None and not open_leaf.end:
@@ -226,6 +243,12 @@ def header(headers: Headers, name: str, most: int = 100_000) -> str:
     return ", ".join(text(value) for value in values)[:most]
 
 
-def plain(markup: str) -> str:
-    """The words of HTML, on one line."""
-    return _SPACE.sub(" ", html.unescape(_TAGS.sub(" ", markup))).strip()
+def automatic(headers: Headers) -> bool:
+    """Whether nobody wrote a message by hand: bounces, absence notes, lists (RFC 3834, RFC 2919)."""
+    if header(headers, "auto-submitted").partition(";")[0].strip().lower() not in ("", "no"):
+        return True
+    if header(headers, "precedence").lower() in ("bulk", "list", "junk", "auto_reply"):
+        return True
+    if headers.get("list-id") or headers.get("x-autoreply") or headers.get("x-autorespond"):
+        return True
+    return _ROBOT.search(header(headers, "from", 2000)) is not None or header(headers, "return-path") == "<>"

@@ -6,6 +6,9 @@ with its bodies and attachments is encrypted under the tenant's key.
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 
@@ -36,8 +39,27 @@ class BlobChunk(models.Model):
         return f"chunk {self.index} of blob {self.blob_id}"
 
 
+VIEWS = {
+    "inbox": models.Q(in_inbox=True),
+    "unread": models.Q(in_inbox=True, unread=True),
+    "unanswered": models.Q(in_inbox=True, last_from_us=False, automatic=False, done=False),
+    "waiting": models.Q(hidden=False, last_from_us=True, done=False),
+    "starred": models.Q(hidden=False, starred=True),
+    "all": models.Q(hidden=False),
+    "hidden": models.Q(hidden=True),
+}
+
+
 class Thread(models.Model):
-    """A conversation, as Gmail groups it. What lists show is kept here, computed from its messages."""
+    """A conversation, as Gmail groups it. What lists show is kept here, computed from its messages.
+
+    Attributes:
+        last_from_us: the last word of a person in it is ours.
+        automatic: nobody wrote any of it by hand: bounces, absence notes, lists.
+        hidden: all of it lies in spam or trash.
+        done: a person needs nothing more from it, until something new comes.
+        follow_up_at: when to remind of it, unless an answer comes after `follow_up_set_at`.
+    """
 
     mailbox = models.ForeignKey("gmail.Mailbox", on_delete=models.CASCADE, related_name="threads")
     gmail_id = models.CharField(max_length=32)
@@ -51,19 +73,30 @@ class Thread(models.Model):
     in_inbox = models.BooleanField(default=False)
     has_attachments = models.BooleanField(default=False)
     last_from_us = models.BooleanField(default=False)
+    automatic = models.BooleanField(default=False)
+    hidden = models.BooleanField(default=False)
+    done = models.BooleanField(default=False)
+    follow_up_at = models.DateTimeField(null=True)
+    follow_up_set_at = models.DateTimeField(null=True)
+    follow_up_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
 
     class Meta:
         db_table = "thread"
         constraints = [
             models.UniqueConstraint(fields=["mailbox", "gmail_id"], name="one_thread_per_gmail_id")
         ]
+        # A list for each view, in its order: no view is searched for.
         indexes = [
-            models.Index(fields=["-last_message_at", "-id"], name="threads_newest_first"),
             models.Index(
-                fields=["-last_message_at", "-id"],
-                condition=models.Q(in_inbox=True),
-                name="inbox_newest_first",
-            ),
+                fields=["-last_message_at", "-id"], condition=VIEWS[name], name=f"threads_{name}_newest"
+            )
+            for name in VIEWS
+        ] + [
+            models.Index(
+                fields=["follow_up_at", "id"],
+                condition=models.Q(follow_up_at__isnull=False),
+                name="threads_follow_up_in_order",
+            )
         ]
 
     def __str__(self) -> str:
@@ -73,15 +106,18 @@ class Thread(models.Model):
 class Message(models.Model):
     """One message of a mailbox.
 
-    `sender` and `recipients` are headers as they stand; `problem` says why a message could not be
-    parsed as mail and is shown raw.
+    Attributes:
+        sender, recipients, copies: headers as they stand.
+        problem: why a message could not be parsed as mail and is shown raw.
+        automatic: nobody wrote it by hand.
+        search: its words, found by guestpost_crm.inbox.search; None when they are still to be found.
     """
 
     mailbox = models.ForeignKey("gmail.Mailbox", on_delete=models.CASCADE, related_name="messages")
     thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="messages")
     gmail_id = models.CharField(max_length=32)
     received_at = models.DateTimeField()
-    message_id = models.TextField(blank=True, db_index=True)
+    message_id = models.TextField(blank=True)
     references = models.TextField(blank=True)
     sender = models.TextField(blank=True)
     reply_to = models.TextField(blank=True)
@@ -90,6 +126,9 @@ class Message(models.Model):
     subject = models.TextField(blank=True)
     snippet = models.TextField(blank=True)
     labels = models.JSONField(default=list)
+    has_attachments = models.BooleanField(default=False)
+    automatic = models.BooleanField(default=False)
+    search = SearchVectorField(null=True)
     size = models.BigIntegerField(default=0)
     problem = models.CharField(max_length=200, blank=True)
     raw = models.OneToOneField(Blob, on_delete=models.PROTECT, related_name="message")
@@ -101,7 +140,18 @@ class Message(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["mailbox", "gmail_id"], name="one_message_per_gmail_id")
         ]
-        indexes = [models.Index(fields=["thread", "received_at"], name="messages_of_a_thread")]
+        indexes = [
+            models.Index(fields=["thread", "received_at"], name="messages_of_a_thread"),
+            models.Index(fields=["-received_at", "-id"], name="messages_newest_first"),
+            models.Index(
+                fields=["-received_at", "-id"],
+                condition=models.Q(has_attachments=True),
+                name="attachments_newest_first",
+            ),
+            GinIndex(fields=["search"], name="messages_by_word"),
+            GinIndex(OpClass("labels", name="jsonb_path_ops"), name="messages_by_label"),
+            models.Index(fields=["id"], condition=models.Q(search=None), name="messages_not_searchable"),
+        ]
 
     def __str__(self) -> str:
         return f"message {self.gmail_id}"
@@ -128,3 +178,9 @@ class Part(models.Model):
 
     def __str__(self) -> str:
         return f"part {self.index} of message {self.message_id}"
+
+    @property
+    def size(self) -> int:
+        """Of its content in bytes, about."""
+        encoded = self.end - self.start
+        return encoded * 3 // 4 if self.encoding == "base64" else encoded

@@ -1,9 +1,8 @@
-"""The inbox, a thread, a message's body and attachments, replying."""
+"""The inbox, searches, a thread, a message's body and attachments."""
 
 from __future__ import annotations
 
-import re
-import uuid
+import datetime as dt
 from typing import Any
 from urllib.parse import quote
 
@@ -12,167 +11,201 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_POST
 
 from guestpost_crm.accounts.middleware import signed_in
-from guestpost_crm.gmail import compose, outbox
-from guestpost_crm.gmail.models import Mailbox, MailboxState, OutboxMessage, OutboxState
-from guestpost_crm.inbox import bodies, html, listing, mime, storage
-from guestpost_crm.inbox.forms import ReplyForm
+from guestpost_crm.accounts.models import Person
+from guestpost_crm.audit.services import record
+from guestpost_crm.gmail.models import Label, Mailbox, MailboxState, OutboxState
+from guestpost_crm.inbox import bodies, html, listing, reading, storage
 from guestpost_crm.inbox.models import Message, Part, Thread
 from guestpost_crm.outreach.services import mail
-from guestpost_crm.outreach.services.dnc import DoNotContactError
 from guestpost_crm.usage.models import Event
 from guestpost_crm.usage.services import count
+from guestpost_crm.web.numbers import number
+from guestpost_crm.writing import views as writing
+from guestpost_crm.writing.forms import MessageForm
 
 # What a browser may show by itself; everything else is downloaded.
 _SHOWN = {"image/png", "image/jpeg", "image/gif", "image/webp"}
-_QUOTED = re.compile(r"^(>|On .{5,200} wrote:$|-{3,}\s*Original Message)", re.MULTILINE)
+_LEFT_OUT = _(
+    "Pictures from elsewhere were left out: loading them would tell the sender that you have read this."
+)
+_DAYS = (1, 2, 3, 5, 7, 14, 30)
+_SEEN = {"SENT", "UNREAD", "INBOX", "STARRED", "IMPORTANT", "CHAT"}
 
 
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
-    """Threads, the newest first, in pages."""
-    view = request.GET.get("view", "inbox")
-    page = listing.page(view, request.GET.get("after", ""))
+    """Threads, the newest first, in pages: of a view, or those that a search finds."""
+    view, text = request.GET.get("view", "inbox"), request.GET.get("q", "").strip()
+    mailbox, after = _mailbox(request), request.GET.get("after", "")
+    mailboxes = list(Mailbox.objects.defer("refresh_token").order_by("address"))
+    page = listing.found(text, after, mailbox) if text else listing.page(view, after, mailbox)
     context = {
         "page": page,
-        "view": view,
+        "view": "" if text else view,
+        "query": text,
         "views": listing.VIEWS,
-        "mailboxes": list(Mailbox.objects.all()),
-        "newest": page.newest,
+        "counts": listing.counts(mailbox),
+        "most_counted": listing.MOST_COUNTED,
+        "mailbox": mailbox,
+        "mailboxes": mailboxes,
+        "stopped": [each for each in mailboxes if each.state == MailboxState.NEEDS_CONSENT],
+        "labels": _labels() if text or not page.threads else [],
     }
     return render(request, "inbox/inbox.html", context)
+
+
+def _labels() -> list[str]:
+    """Names of the labels that people made."""
+    own = Label.objects.filter(gmail_id__startswith="Label_").order_by("name").values_list("name", flat=True)
+    return list(dict.fromkeys(own[:100]))
+
+
+def _mailbox(request: HttpRequest) -> int | None:
+    """The mailbox that a list is narrowed to."""
+    return number(request.GET.get("mailbox", ""))
 
 
 @require_GET
 def new_mail(request: HttpRequest) -> HttpResponse:
     """Whether the inbox has changed since a page was made; asked every few seconds."""
-    return JsonResponse({"newest": listing.newest(request.GET.get("view", "inbox"))})
+    return JsonResponse({"newest": listing.newest_of(request.GET.get("view", "inbox"), _mailbox(request))})
 
 
 @require_GET
 def thread(request: HttpRequest, key: int) -> HttpResponse:
     """A conversation."""
-    found = get_object_or_404(Thread.objects.select_related("mailbox"), pk=key)
-    shown = [_shown(message) for message in _messages(found)]
+    found = get_object_or_404(Thread.objects.select_related("mailbox", "follow_up_by"), pk=key)
+    count(Event.THREAD_OPENED)
+    return _thread_page(request, found, None)
+
+
+def _thread_page(
+    request: HttpRequest, found: Thread, form: MessageForm | None, status: int = 200
+) -> HttpResponse:
+    shown = reading.conversation(found, all_open=request.GET.get("open") == "all")
     if not shown:
         raise Http404
-    count(Event.THREAD_OPENED)
-    return render(request, "inbox/thread.html", _thread_context(found, shown, _reply_form(request, shown)))
-
-
-def _messages(found: Thread) -> list[Message]:
-    return list(found.messages.order_by("received_at", "pk").prefetch_related("parts"))
-
-
-def _thread_context(found: Thread, shown: list[dict[str, Any]], form: ReplyForm) -> dict[str, Any]:
-    return {
+    last = shown[-1].message
+    last.mailbox = found.mailbox
+    panel = mail.panel(
+        found,
+        [item.message for item in shown],
+        [(item.message, item.words) for item in shown if not item.closed],
+    )
+    context = {
         "thread": found,
-        "messages_shown": shown,
-        "form": form,
-        "outbox": found.outbox.exclude(state=OutboxState.SENT).order_by("created_at"),
+        "shown": shown,
+        "last": last,
+        "closed": sum(item.closed for item in shown),
+        "form": form or writing.reply_form(last, everybody=request.GET.get("to") == "all"),
+        "outbox": found.outbox.exclude(state__in=[OutboxState.SENT, OutboxState.CANCELLED])
+        .select_related("person")
+        .order_by("created_at"),
         "can_reply": found.mailbox.state == MailboxState.CONNECTED,
-        "panel": mail.panel(found, [item["message"] for item in shown], _words(shown)),
+        "labels": _names(found, shown),
+        "days": _DAYS,
+        "due": found.follow_up_at is not None and found.follow_up_at <= timezone.now(),
+        "panel": panel,
     }
+    return render(request, "inbox/thread.html", context, status=status)
 
 
-def _words(shown: list[dict[str, Any]]) -> list[tuple[Message, str]]:
-    """What each message says in plain words, without quotations."""
-    return [(item["message"], item["text"] or item["plain"]) for item in shown]
-
-
-def _shown(message: Message) -> dict[str, Any]:
-    markup = bodies.best(message, "text/html")
-    words = bodies.best(message, "text/plain")
-    text = bodies.text(words) if words is not None and markup is None else ""
-    own, quoted = _split_quotation(text)
-    return {
-        "message": message,
-        "is_html": markup is not None,
-        "remote_images": markup is not None and html.has_remote_images(bodies.text(markup)),
-        "text": own,
-        "plain": _plain(markup, words) if markup is not None else "",
-        "quoted": quoted,
-        "empty": markup is None and words is None,
-        "attachments": [part for part in message.parts.all() if part.is_attachment],
-        "unread": "UNREAD" in message.labels,
-    }
-
-
-def _plain(markup: Part, words: Part | None) -> str:
-    """The words of a message that is shown as HTML, without quotations."""
-    return _split_quotation(bodies.text(words) if words is not None else mime.plain(bodies.text(markup)))[0]
-
-
-def _split_quotation(text: str) -> tuple[str, str]:
-    """What somebody wrote, and the older mail they quoted below it."""
-    match = _QUOTED.search(text)
-    if match is None or not text[: match.start()].strip():
-        return text, ""
-    return text[: match.start()].rstrip(), text[match.start() :]
-
-
-def _reply_form(request: HttpRequest, shown: list[dict[str, Any]]) -> ReplyForm:
-    message: Message = shown[-1]["message"]
-    everybody = request.GET.get("to") == "all"
-    to, cc = compose.reply_recipients(message, message.mailbox.address, everybody=everybody)
-    initial = {"to": ", ".join(to), "cc": ", ".join(cc), "form_key": uuid.uuid4(), "answers": message.pk}
-    return ReplyForm(initial=initial)
+def _names(found: Thread, shown: list[reading.Shown]) -> list[str]:
+    """The names of a conversation's labels, without those that every message has."""
+    there = {label for item in shown for label in item.message.labels} - _SEEN
+    there = {label for label in there if not label.startswith("CATEGORY_")}
+    if not there:
+        return []
+    own = Label.objects.filter(mailbox=found.mailbox_id, gmail_id__in=there)
+    names = dict(own.values_list("gmail_id", "name"))
+    return sorted(
+        names.get(label, label).capitalize() if label.isupper() else names.get(label, label)
+        for label in there
+    )
 
 
 @require_POST
 def reply(request: HttpRequest, key: int) -> HttpResponse:
     """Queue a reply; what was typed stays when something is wrong with it."""
-    found = get_object_or_404(Thread.objects.select_related("mailbox"), pk=key)
-    person = signed_in(request)
-    if not person.may_write:
+    found = get_object_or_404(Thread.objects.select_related("mailbox", "follow_up_by"), pk=key)
+    if not signed_in(request).may_write:
         raise PermissionDenied
-    form = ReplyForm(request.POST, request.FILES)
-    if not form.is_valid():
-        shown = [_shown(message) for message in _messages(found)]
-        return render(request, "inbox/thread.html", _thread_context(found, shown, form), status=422)
-    answers = get_object_or_404(Message, pk=form.cleaned_data["answers"], thread=found)
-    if answers.mailbox.state != MailboxState.CONNECTED:
-        messages.error(request, "The mailbox is not connected: connect it again, then send.")
-        shown = [_shown(message) for message in _messages(found)]
-        return render(request, "inbox/thread.html", _thread_context(found, shown, form), status=409)
-    try:
-        outbox.queue_reply(
-            form_key=form.cleaned_data["form_key"],
-            answers=answers,
-            author=person,
-            to=form.cleaned_data["to"],
-            cc=form.cleaned_data["cc"],
-            body=form.cleaned_data["body"],
-            files=form.files_to_send(),
-        )
-    except DoNotContactError as error:
-        form.add_error("to", str(error))
-        shown = [_shown(message) for message in _messages(found)]
-        return render(request, "inbox/thread.html", _thread_context(found, shown, form), status=422)
-    messages.success(request, "Your reply is on its way.")
+    message = get_object_or_404(
+        Message.objects.select_related("mailbox", "thread"),
+        pk=number(request.POST.get("answers", "")) or 0,
+        thread=found,
+    )
+    sent, form = writing.reply_in_thread(request, found, message)
+    if sent is None:
+        return _thread_page(request, found, form, 422)
     return redirect(reverse("thread", args=[key]) + "#outbox")
 
 
+def _writer(request: HttpRequest) -> Person:
+    person = signed_in(request)
+    if not person.may_write:
+        raise PermissionDenied
+    return person
+
+
 @require_POST
-def decide(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """Send a message again whose fate is not known, or give it up: a person's word."""
-    message = get_object_or_404(OutboxMessage, pk=key)
-    try:
-        outbox.decide(message, signed_in(request), send_again=request.POST.get("decision") == "send")
-    except (outbox.MayNotSendError, DoNotContactError) as error:
-        messages.error(request, str(error))
-    return redirect("thread", key=message.thread_id) if message.thread_id else redirect("inbox")
+def done(request: HttpRequest, key: int) -> HttpResponse:
+    """Say that nothing more is to be done about a conversation until something new comes, or take it back."""
+    person, wanted = _writer(request), request.POST.get("done") == "yes"
+    found = get_object_or_404(Thread, pk=key)
+    changed = {"done": wanted}
+    if wanted:
+        changed |= {"follow_up_at": None, "follow_up_set_at": None, "follow_up_by": None}  # type: ignore[dict-item]
+    Thread.objects.filter(pk=found.pk).update(**changed)
+    record(person, "thread.done" if wanted else "thread.reopened", f"thread:{found.pk}")
+    if wanted:
+        messages.success(request, _now("Done. It comes back by itself when something new is said in it."))
+        return redirect("inbox")
+    return redirect("thread", key=key)
+
+
+@require_POST
+def follow_up(request: HttpRequest, key: int) -> HttpResponse:
+    """Remind of a conversation after some days unless an answer comes before, or no longer."""
+    person, days = _writer(request), number(request.POST.get("days", ""))
+    found = get_object_or_404(Thread, pk=key)
+    now = timezone.now()
+    if days in _DAYS:
+        changed: dict[str, Any] = {
+            "follow_up_at": now + dt.timedelta(days=days),
+            "follow_up_set_at": now,
+            "follow_up_by": person,
+        }
+        record(person, "reminder.set", f"thread:{found.pk}", days=days)
+    else:
+        changed = {"follow_up_at": None, "follow_up_set_at": None, "follow_up_by": None}
+        record(person, "reminder.removed", f"thread:{found.pk}")
+    Thread.objects.filter(pk=found.pk).update(**changed)
+    return redirect("thread", key=key)
+
+
+@require_GET
+def text(request: HttpRequest, key: int) -> HttpResponse:
+    """All that a message says, as plain text."""
+    message = get_object_or_404(Message.objects.select_related("raw"), pk=key)
+    response = HttpResponse(reading.written(message), content_type="text/plain; charset=utf-8")
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
 
 
 @require_GET
 @xframe_options_sameorigin
 def body(request: HttpRequest, key: int) -> HttpResponse:
     """A message's HTML, made safe, for the sandboxed frame of the thread page."""
-    message = get_object_or_404(Message, pk=key)
-    markup = bodies.best(message, "text/html")
+    message = get_object_or_404(Message.objects.select_related("raw"), pk=key)
+    markup = bodies.best(message.parts.all(), "text/html")
     if markup is None:
         raise Http404
     images = {
@@ -180,7 +213,8 @@ def body(request: HttpRequest, key: int) -> HttpResponse:
         for part in message.parts.all()
         if part.content_id and part.content_type in _SHOWN
     }
-    response = HttpResponse(html.document(html.sanitise(bodies.text(markup), images)))
+    safe = html.sanitise(bodies.text(markup), images)
+    response = HttpResponse(html.document(safe.markup, str(_LEFT_OUT) if safe.remote_images else ""))
     response.headers["Content-Security-Policy"] = html.POLICY
     return response
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.db.models.signals import post_save
 
 
 class Outreach(AppConfig):
@@ -13,7 +12,7 @@ class Outreach(AppConfig):
 
     def ready(self) -> None:
         """Keep the addresses of threads with their messages, whoever stores them."""
-        from guestpost_crm.inbox.models import Message
+        from guestpost_crm.inbox.services import messages_stored
         from guestpost_crm.outreach.services.addresses import keep
 
-        post_save.connect(keep, sender=Message, dispatch_uid="outreach-thread-addresses")
+        messages_stored.connect(keep, dispatch_uid="outreach-thread-addresses")

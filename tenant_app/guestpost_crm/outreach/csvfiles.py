@@ -7,14 +7,18 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from guestpost_crm.outreach.told import ToldError
+from guestpost_crm.outreach.told import gettext_noop as _
+
 MOST_ROWS = 20_000
 MOST_COLUMNS = 100
 MOST_CELL = 20_000
+_PIECE = 16_384
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-class CsvError(ValueError):
+class CsvError(ToldError):
     """The file can't be read; the message says why and in which line."""
 
 
@@ -36,15 +40,17 @@ def plain(cell: str) -> str:
 
 def write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     """A file, piece by piece: RFC 4180 in UTF-8, with the mark that makes spreadsheets take it for UTF-8."""
-    yield b"\xef\xbb\xbf" + _line([safe(each) for each in header])
-    for row in rows:
-        yield _line([safe(each) for each in row])
-
-
-def _line(cells: list[str]) -> bytes:
     buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue().encode()
+    writer = csv.writer(buffer)
+    buffer.write("\ufeff")
+    writer.writerow([safe(each) for each in header])
+    for row in rows:
+        writer.writerow([safe(each) for each in row])
+        if buffer.tell() > _PIECE:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
 
 
 def decode(content: bytes) -> str:
@@ -71,13 +77,15 @@ def read(text: str) -> list[tuple[int, list[str]]]:
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 if len(cells) > MOST_COLUMNS:
-                    raise CsvError(f"Line {line}: {len(cells)} columns; at most {MOST_COLUMNS} are read.")
+                    problem = _("Line %(line)s: %(count)s columns; at most %(most)s are read.")
+                    raise CsvError(problem, line=line, count=len(cells), most=MOST_COLUMNS)
                 rows.append((line, [plain(cell)[:MOST_CELL] for cell in cells]))
             if len(rows) > MOST_ROWS + 1:
-                raise CsvError(f"More than {MOST_ROWS:,} rows: split the file and import its parts.")
+                problem = _("More than %(most)s rows: split the file and import its parts.")
+                raise CsvError(problem, most=f"{MOST_ROWS:,}")
             line = reader.line_num + 1
     except csv.Error as error:
-        raise CsvError(f"Line {line}: {error}.") from None
+        raise CsvError(_("Line %(line)s: %(problem)s."), line=line, problem=str(error)) from None
     return rows
 
 

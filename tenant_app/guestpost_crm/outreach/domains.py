@@ -11,12 +11,14 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from guestpost_crm.outreach.freemail import FREE_MAIL
+from guestpost_crm.outreach.told import ToldError
+from guestpost_crm.outreach.told import gettext_noop as _
 
 MOST = 253
 _ADDRESS = re.compile(r"^[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}$")
 
 
-class DomainError(ValueError):
+class DomainError(ToldError):
     """This is no domain; the message is for the person who wrote it."""
 
 
@@ -40,11 +42,11 @@ def normalise(typed: str) -> str:
     try:
         name = idna.encode(host, uts46=True, transitional=False).decode("ascii").lower() if host else ""
     except (idna.IDNAError, UnicodeError):
-        raise DomainError(f"“{shown}” is not a domain.") from None
+        raise DomainError(_("“%(text)s” is not a domain."), text=shown) from None
     if name.startswith("www.") and name.count(".") > 1:
         name = name.removeprefix("www.")
     if not name or len(name) > MOST or "." not in name or _is_number(name) or "_" in name:
-        raise DomainError(f"“{shown}” is not a domain, such as example.com.")
+        raise DomainError(_("“%(text)s” is not a domain, such as example.com."), text=shown)
     return name
 
 
@@ -68,8 +70,11 @@ def _is_number(name: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=8192)
 def shown(domain: str) -> str:
     """A stored domain as people read it; punycode stays where decoding it fails."""
+    if "xn--" not in domain:
+        return domain
     try:
         return idna.decode(domain)
     except (idna.IDNAError, UnicodeError):
@@ -89,7 +94,7 @@ def address(typed: str) -> str:
     """
     text = typed.strip().lower()
     if len(text) > 320 or not _ADDRESS.match(text):
-        raise DomainError(f"“{typed.strip()[:80]}” is not an e-mail address.")
+        raise DomainError(_("“%(text)s” is not an e-mail address."), text=typed.strip()[:80])
     return text
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+from guestpost_crm.outreach.told import ToldError
+from guestpost_crm.outreach.told import gettext_noop as _
+
 # What guest-post desks deal in, the usual ones first; ISO 4217 codes.
 CURRENCIES = (
     "USD", "EUR", "GBP", "AUD", "CAD", "CHF", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "BGN",
@@ -20,7 +23,7 @@ NUMBER = re.compile(
 )
 
 
-class AmountError(ValueError):
+class AmountError(ToldError):
     """This is no amount; the message is for the person who wrote it."""
 
 
@@ -34,19 +37,20 @@ def amount(text: str) -> Decimal:
     """
     written = text.strip()
     if not NUMBER.fullmatch(written):
-        raise AmountError(f"“{written[:40]}” is not an amount, such as 120 or 1,200.50.")
+        raise AmountError(_("“%(text)s” is not an amount, such as 120 or 1,200.50."), text=written[:40])
     whole, fraction = written, ""
     if match := re.search(r"[.,](\d{1,2})$", written):
         whole, fraction = written[: match.start()], match[1]
         if written[match.start()] in whole:
-            raise AmountError(f"“{written[:40]}” is not an amount: its separators contradict each other.")
+            problem = _("“%(text)s” is not an amount: its separators contradict each other.")
+            raise AmountError(problem, text=written[:40])
     digits = re.sub(r"\D", "", whole)
     try:
         value = Decimal(f"{digits}.{fraction.ljust(2, '0')}")
     except InvalidOperation:
-        raise AmountError(f"“{written[:40]}” is not an amount.") from None
+        raise AmountError(_("“%(text)s” is not an amount."), text=written[:40]) from None
     if value > MOST:
-        raise AmountError(f"“{written[:40]}” is too large.")
+        raise AmountError(_("“%(text)s” is too large."), text=written[:40])
     return value
 
 

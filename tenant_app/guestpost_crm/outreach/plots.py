@@ -54,13 +54,15 @@ def columns(points: Sequence[Point], title: str) -> str:
     pieces = [f'<line class="plot-axis" x1="0" x2="100%" y1="{head + height}" y2="{head + height}"/>']
     for number, point in enumerate(points):
         tall = _share(point.value, most) * height
+        # On a narrow screen every other label is left out; the table has them all.
+        alternate = " alternate" if number % 2 and len(points) > 8 else ""
         left, middle = number * step + step * 0.15, number * step + step / 2
         pieces.append(
             f'<rect class="plot-bar {escape(point.mark)}" x="{left:.3f}%" y="{head + height - tall:.1f}" '
             f'width="{step * 0.7:.3f}%" height="{tall:.1f}" rx="3">'
             f"<title>{escape(point.label)}: {escape(point.text)}</title></rect>"
-            f'<text class="plot-label" x="{middle:.3f}%" y="{head + height + 17}" text-anchor="middle">'
-            f"{escape(point.label)}</text>"
+            f'<text class="plot-label{alternate}" x="{middle:.3f}%" y="{head + height + 17}" '
+            f'text-anchor="middle">{escape(point.label)}</text>'
         )
         if point.value == most and most > 0:
             pieces.append(

@@ -21,6 +21,8 @@ from guestpost_crm.usage.services import count
 
 PIECE = 1 << 20
 UNDER_WAY = ("Pending", "Running")
+# The operator's name for it.
+FINAL = "final-export"
 
 
 class ExportError(Exception):
@@ -34,7 +36,7 @@ class Export:
     Attributes:
         phase: Pending, Running, Complete, Failed or Expired.
         percent: of the messages that are written.
-        problem: why it failed, for people.
+        problem: why it failed or waits, for people.
     """
 
     name: str
@@ -54,6 +56,11 @@ class Export:
     def under_way(self) -> bool:
         """Whether something still happens by itself."""
         return self.phase in UNDER_WAY
+
+
+def last() -> Export | None:
+    """The last export of a CRM that is being erased (KubernetesError)."""
+    return next((export for export in exports() if export.name == FINAL), None)
 
 
 def may_export(person: Person) -> bool:
@@ -148,7 +155,8 @@ def _read(body: dict[str, Any]) -> Export:
     status = body.get("status", {})
     progress = status.get("progress", {})
     messages, total = int(progress.get("messages", 0)), int(progress.get("total", 0))
-    failed = [each for each in status.get("conditions", ()) if each["type"] == "Failed"]
+    conditions = {each["type"]: each for each in status.get("conditions", ())}
+    told = conditions.get("Failed" if status.get("phase") == "Failed" else "Complete", {})
     expires = status.get("expiresAt")
     return Export(
         name=body["metadata"]["name"],
@@ -162,5 +170,7 @@ def _read(body: dict[str, Any]) -> Export:
         size=int(status.get("bytes", 0)),
         sha256=status.get("sha256", ""),
         expires_at=dt.datetime.fromisoformat(expires) if expires else None,
-        problem=failed[0]["message"] if failed and failed[0]["status"] == "True" else "",
+        problem=str(told.get("message", ""))
+        if told.get("reason") not in (None, "Starting", "Running")
+        else "",
     )

@@ -1,7 +1,7 @@
 """The tenant's own namespace at the Kubernetes API: what the customer asks the service for, and the answers.
 
-The web may create, read and delete TenantExports of this namespace, the export's own pod may write the
-status of its one, and neither may do anything else (docs/decisions/exports.md).
+What the web and an export's own pod may do there is in the chart's ClusterRoles guestpost-tenant-web and
+guestpost-tenant-export, and is all that is asked for here.
 """
 
 from __future__ import annotations
@@ -60,12 +60,36 @@ def delete(plural: str, name: str) -> None:
             raise
 
 
-def patch_status(plural: str, name: str, status: dict[str, Any]) -> dict[str, Any]:
-    """Merge fields into an object's status (KubernetesError)."""
-    return _ask("PATCH", f"{plural}/{name}/status", {"status": status})
+def patch_status(plural: str, name: str, status: dict[str, Any], uid: str = "") -> dict[str, Any]:
+    """Merge fields into an object's status.
+
+    Raises:
+        KubernetesError: with status 409 when another object than the one with this uid has the name.
+    """
+    body = {"status": status} | ({"metadata": {"uid": uid}} if uid else {})
+    return _ask("PATCH", f"{plural}/{name}/status", body)
 
 
-def _ask(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def apply(plural: str, kind: str, name: str, body: dict[str, Any], manager: str) -> dict[str, Any]:
+    """Make an object, or make it as it is given here, by server-side apply (KubernetesError).
+
+    Args:
+        plural: of the kind, in addresses.
+        kind: its name.
+        name: of the object.
+        body: the object without its head.
+        manager: whose fields these are.
+    """
+    whole = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, **body}
+    path = f"{plural}/{name}?fieldManager={manager}&fieldValidation=Strict&force=true"
+    # JSON is YAML.
+    return _ask("PATCH", path, whole, "application/apply-patch+yaml")
+
+
+_MEDIA = {"PATCH": "application/merge-patch+json"}
+
+
+def _ask(method: str, path: str, body: dict[str, Any] | None = None, media: str = "") -> dict[str, Any]:
     environment = current()
     try:
         # Read each time: the kubelet replaces it before it ends.
@@ -76,7 +100,7 @@ def _ask(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str
             json=body,
             headers={
                 "Authorization": f"Bearer {token}",
-                "Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json",
+                "Content-Type": media or _MEDIA.get(method, "application/json"),
             },
             timeout=TIMEOUT,
             verify=environment.kubernetes_ca_file or True,

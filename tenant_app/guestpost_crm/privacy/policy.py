@@ -26,7 +26,16 @@ class Policy:
     changes: str
 
 
-POLICIES = (Policy(1, dt.date(2026, 11, 24), gettext_noop("The first version.")),)
+POLICIES = (
+    Policy(1, dt.date(2026, 11, 24), gettext_noop("The first version.")),
+    Policy(
+        2,
+        dt.date(2026, 11, 25),
+        gettext_noop(
+            "It says which numbers the people who run the service see: those of the usage page, no others."
+        ),
+    ),
+)
 CURRENT = POLICIES[-1]
 
 

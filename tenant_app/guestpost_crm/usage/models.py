@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Event(models.TextChoices):
     """What is counted. A name says what was done; nothing else about it is kept."""
 
-    SIGN_IN = "sign_in", "Sign-ins"
-    THREAD_OPENED = "thread_opened", "Conversations opened"
-    ATTACHMENT_OPENED = "attachment_opened", "Attachments opened"
-    MESSAGE_INSTRUCTED = "message_instructed", "Messages sent"
-    MAILBOX_CONNECTED = "mailbox_connected", "Mailboxes connected"
-    EXPORT_REQUESTED = "export_requested", "Exports asked for"
+    SIGN_IN = "sign_in", _("Sign-ins")
+    THREAD_OPENED = "thread_opened", _("Conversations opened")
+    ATTACHMENT_OPENED = "attachment_opened", _("Attachments opened")
+    MESSAGE_INSTRUCTED = "message_instructed", _("Messages sent")
+    MAILBOX_CONNECTED = "mailbox_connected", _("Mailboxes connected")
+    EXPORT_REQUESTED = "export_requested", _("Exports asked for")
 
 
 class UsageCount(models.Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator
 
 from django.db import DatabaseError, connection
@@ -29,6 +30,21 @@ def totals() -> dict[str, int]:
     """How often each event has happened so far."""
     rows = UsageCount.objects.values_list("event").annotate(Sum("count"))
     return {**dict.fromkeys(Event.values, 0), **dict(rows)}
+
+
+WEEKS = 12
+
+
+def by_week(now: dt.datetime) -> dict[Event, list[tuple[dt.date, int]]]:
+    """How often each event happened in each of the last twelve weeks (UTC), by their Mondays."""
+    today = now.astimezone(dt.UTC).date()
+    monday = today - dt.timedelta(days=today.weekday())
+    mondays = [monday - dt.timedelta(weeks=away) for away in range(WEEKS - 1, -1, -1)]
+    counts: Counter[tuple[str, dt.date]] = Counter()
+    rows = UsageCount.objects.filter(day__gte=mondays[0]).values_list("event", "day", "count")
+    for event, day, number in rows:
+        counts[event, day - dt.timedelta(days=day.weekday())] += number
+    return {event: [(each, counts[event.value, each]) for each in mondays] for event in Event}
 
 
 class UsageCollector(Collector):

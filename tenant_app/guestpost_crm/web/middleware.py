@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 from guestpost_crm.environment import current
 from guestpost_crm.web.readiness import schema_is_current
@@ -38,6 +40,20 @@ class Health:
             text = "ok\n" if ready else "the database is not ready\n"
             return HttpResponse(text, content_type="text/plain", status=200 if ready else 503)
         return self._following(request)
+
+
+class Compressed(GZipMiddleware):
+    """Packs pages, which a slow line has to carry; not what is streamed, for that has a length of its own.
+
+    Django adds a random length to each, so that it gives nothing away of what is in it (BREACH).
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Pack it, or leave it."""
+        kind = response.headers.get("Content-Type", "")
+        if response.streaming or not kind.startswith(("text/html", "application/json")):
+            return response
+        return super().process_response(request, response)
 
 
 class SecurityHeaders:

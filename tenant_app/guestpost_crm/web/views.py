@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from guestpost_crm.accounts.middleware import public
+from guestpost_crm.environment import current
 from guestpost_crm.privacy import policy
 
 
@@ -21,41 +25,59 @@ def about(request: HttpRequest) -> HttpResponse:
 @require_GET
 def privacy(request: HttpRequest) -> HttpResponse:
     """The privacy policy, with its date and its earlier versions."""
-    context = {"policy": policy.CURRENT, "policies": policy.POLICIES}
+    mail = bool(current().smtp_host)
+    context = {"policy": policy.CURRENT, "policies": policy.POLICIES, "mail": mail}
     return render(request, "web/privacy.html", context)
 
 
-def _told(request: HttpRequest, heading: str, text: str, status: int) -> HttpResponse:
+def told(request: HttpRequest, heading: str, text: str, status: int) -> HttpResponse:
+    """A page that says what has happened."""
     return render(request, "web/told.html", {"heading": heading, "text": text}, status=status)
 
 
 @public
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400."""
-    return _told(request, "That request can't be understood", "Go back and try again.", 400)
+    return told(
+        request, _("That request can't be understood"), _("Nothing was changed. Go back and try again."), 400
+    )
 
 
 @public
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403."""
-    return _told(request, "You may not do this", "Ask the owner of this CRM if you should.", 403)
+    text = _("Nothing was changed. Ask the owner of this CRM if you should.")
+    return told(request, _("You may not do this"), text, 403)
 
 
 @public
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404."""
-    return _told(request, "There is nothing here", "It may have been deleted in Gmail.", 404)
+    return told(request, _("There is nothing here"), _("It may have been deleted, here or in Gmail."), 404)
 
 
 @public
 def failed(request: HttpRequest) -> HttpResponse:
-    """500."""
-    text = "Nothing that you had saved is lost. Try again in a moment."
-    return _told(request, "Something went wrong on our side", text, 500)
+    """500; or 503 when it is the database that does not answer, which every other page needs."""
+    text = _("Nothing that you had saved is lost. Try again in a moment.")
+    try:
+        return told(request, _("Something went wrong on our side"), text, 500)
+    except Error:
+        connection.close()
+    away = {
+        "heading": _("The database does not answer"),
+        "text": f"{_('It is tried again by itself.')} {text}",
+    }
+    answer = HttpResponse(render_to_string("web/away.html", away), status=503)
+    answer.headers["Retry-After"] = "10"
+    return answer
 
 
 @public
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form that did not come from a page of this CRM, or whose session has ended."""
-    text = "The page was open for too long, or the form did not come from this CRM. Go back and try again."
-    return _told(request, "This form could not be accepted", text, 403)
+    text = _(
+        "Nothing was saved: the page was open for too long, or the form did not come from this CRM. Go back "
+        "and try again."
+    )
+    return told(request, _("This form could not be accepted"), text, 403)

@@ -66,29 +66,34 @@ def test_what_is_missing_and_what_is_too_much_is_counted_and_put_right(
     assert stored(mailbox) == {lost["id"], kept["id"]}
 
 
-def test_it_is_due_a_day_after_the_last_one(mailbox: Any, level: Callable[..., Any]) -> None:
+def test_it_is_due_after_a_backfill_and_a_day_after_the_last_one(
+    mailbox: Any, level: Callable[..., Any]
+) -> None:
     from django.utils import timezone
     from guestpost_crm.gmail import comparison
 
     assert not comparison.due(mailbox)
-    level(mailbox)
+    compare(level(mailbox))
+    mailbox.refresh_from_db()
+    assert mailbox.compared_at is not None
     assert not comparison.due(mailbox)
-    mailbox.connected_at = timezone.now() - dt.timedelta(hours=25)
+    mailbox.compared_at = timezone.now() - dt.timedelta(hours=25)
+    mailbox.listing_began_at = timezone.now() - dt.timedelta(hours=30)
     assert comparison.due(mailbox)
     mailbox.compared_at = timezone.now() - dt.timedelta(hours=23)
     assert not comparison.due(mailbox)
+    mailbox.listing_began_at = timezone.now()
+    assert comparison.due(mailbox)
 
 
 def test_the_worker_compares_by_itself(
     google: GoogleStandin, mailbox: Any, address: str, mail: Callable[..., bytes], level: Callable[..., Any]
 ) -> None:
-    from django.utils import timezone
     from guestpost_crm.gmail.models import Mailbox
     from guestpost_crm.gmail.worker import Worker
 
     google.control.deliver(address, mail())
     level(mailbox)
-    Mailbox.objects.update(connected_at=timezone.now() - dt.timedelta(days=2))
     worker = Worker(mailbox.pk)
     worker.start()
     deadline = time.monotonic() + 30

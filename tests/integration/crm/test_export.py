@@ -27,8 +27,10 @@ def full(
     level: Callable[..., Any],
 ) -> Any:
     """A tenant with mail, an attachment, hostile bytes, an answer that waits, and an audit log."""
-    from guestpost_crm.gmail.outbox import queue_reply
+    from guestpost_crm.gmail import compose, outbox
     from guestpost_crm.inbox.models import Message
+    from guestpost_crm.outreach.models import Order, Site
+    from guestpost_crm.outreach.services import drafts
 
     with_file = EmailMessage()
     with_file["From"], with_file["To"], with_file["Subject"] = "a@site.example", address, "=cmd|' /C calc'!A0"
@@ -38,14 +40,13 @@ def full(
     google.control.deliver(address, b"Subject: \xff\x00\r\n\r\nFrom nobody\n>From x\n\xfe no line break")
     google.control.deliver(address, mail("To be answered"))
     level(mailbox)
-    queue_reply(
-        form_key=uuid.uuid4(),
-        answers=Message.objects.latest("pk"),
-        author=owner,
-        to=["bob@site.example"],
-        cc=[],
-        body="We take it.",
+    answer = compose.Draft(
+        ["bob@site.example"], "Re: To be answered", "We take it.", answers=Message.objects.latest("pk")
     )
+    outbox.queue(answer, form_key=uuid.uuid4(), mailbox=mailbox, author=owner)
+    order = Order.objects.create(site=Site.objects.create(domain="site.example"))
+    draft = bytes(range(255, -1, -1)) * 3000
+    drafts.upload(owner, order, "../the draft.docx", io.BytesIO(draft), len(draft))
     return mailbox
 
 
@@ -107,6 +108,7 @@ def test_people_can_use_it_without_us(full: Any, tmp_path: Path) -> None:
         assert sorted(offer["X-Gmail-Labels"].split(", ")) == ["INBOX", "Prices", "UNREAD"]
         [part] = [each for each in offer.walk() if each.get_filename() == "a.png"]
         assert part.get_payload(decode=True) == bytes(range(256)) * 9000
+        assert archive.read("drafts/1-the draft.docx") == bytes(range(255, -1, -1)) * 3000
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("tables/inbox.message.csv"), "utf-8")))
         assert "'=cmd|' /C calc'!A0" in [row["subject"] for row in rows]
         lines = map(json.loads, archive.read("tables/inbox.message.jsonl").splitlines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -10,95 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from google_standin.testing import GoogleStandin
-from localkube.controlplane import ControlPlane
-from localkube.process import free_port
-
-ROOT = Path(__file__).resolve().parents[3]
-NAMESPACE = "gpt-acme"
-RIGHTS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: gpt-acme}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: web, namespace: gpt-acme}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: web, namespace: gpt-acme}
-rules:
-  - {apiGroups: [guestpostcrm.com], resources: [tenantexports], verbs: [create, get, list, delete]}
-  - {apiGroups: [guestpostcrm.com], resources: [tenantexports/status], verbs: [patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: web, namespace: gpt-acme}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}
-subjects: [{kind: ServiceAccount, name: web, namespace: gpt-acme}]
-"""
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """An API server with a tenant's namespace, and a token of its web."""
-    folder = tmp_path_factory.mktemp("plane")
-    with ControlPlane(folder) as running:
-        kubectl = [str(running.binaries["kubectl"]), f"--kubeconfig={running.kubeconfig}"]
-
-        def act(*arguments: str, stdin: str = "") -> str:
-            return subprocess.run(
-                [*kubectl, *arguments], input=stdin, check=True, capture_output=True, text=True
-            ).stdout
-
-        act("apply", "-f", str(ROOT / "crds/tenantexports.yaml"))
-        act("wait", "--for=condition=Established", "crd/tenantexports.guestpostcrm.com", "--timeout=60s")
-        act("apply", "-f", "-", stdin=RIGHTS)
-        (folder / "token").write_text(act("create", "token", "web", "-n", NAMESPACE))
-        # A new kind and new rights take a moment to reach every part of the API server.
-        ask = [*kubectl, "get", "tenantexports", "-n", NAMESPACE, "--as=system:serviceaccount:gpt-acme:web"]
-        until(lambda: not subprocess.run(ask, check=False, capture_output=True).returncode, "the kind")
-        certificate = yaml.safe_load(running.kubeconfig.read_text())["clusters"][0]["cluster"]
-        (folder / "ca.crt").write_bytes(base64.b64decode(certificate["certificate-authority-data"]))
-        running.act = act  # type: ignore[attr-defined]
-        yield running
-
-
-@pytest.fixture
-def in_cluster(crm: None, plane: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """The CRM with its namespace at the API server; the folder is the export's volume."""
-    from guestpost_crm import environment
-
-    monkeypatch.setenv("KUBERNETES_API_URL", plane.server)
-    monkeypatch.setenv("KUBERNETES_CA_FILE", str(plane.workdir / "ca.crt"))
-    monkeypatch.setenv("KUBERNETES_TOKEN_FILE", str(plane.workdir / "token"))
-    monkeypatch.setenv("NAMESPACE", NAMESPACE)
-    monkeypatch.setenv("PORT", str(free_port()))
-    monkeypatch.setenv("EXPORT_URL", f"http://127.0.0.1:{os.environ['PORT']}")
-    monkeypatch.setenv("EXPORT_FOLDER", str(tmp_path))
-    environment.current.cache_clear()
-    yield tmp_path
-    plane.act("delete", "tenantexports", "--all", "-n", NAMESPACE)
-    monkeypatch.undo()
-    environment.current.cache_clear()
-
-
-@pytest.fixture
-def page(owner: Any) -> Any:
-    from django.test import Client
-
-    client = Client(headers={"host": "acme.localhost"})
-    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+from tenant_plane import NAMESPACE, until
 
 
 @pytest.fixture
@@ -116,14 +34,6 @@ def pod(in_cluster: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
         if process.poll() is None:
             process.kill()
             process.wait(10)
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
-    return found
 
 
 def complete(page: Any) -> bool:
@@ -215,18 +125,45 @@ def test_nobody_else_gets_it(
         assert page.post(address).status_code == 403
 
 
-def test_it_ends_when_it_expires(
-    page: Any, owner: Any, plane: Any, pod: Callable[[str], subprocess.Popen[bytes]]
+def test_when_it_expires_the_archive_is_gone_and_is_not_made_again(
+    page: Any, owner: Any, in_cluster: Path, pod: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
     from guestpost_crm.privacy import exports, kubernetes
+    from guestpost_crm.privacy.export.exporting import ARCHIVE
 
     name = exports.request(owner)
     first = pod(name)
     until(lambda: complete(page), "the archive")
     first.kill()
     first.wait(10)
+    assert (in_cluster / ARCHIVE).exists()
     kubernetes.patch_status("tenantexports", name, {"expiresAt": "2020-01-01T00:00:00Z"})
-    assert pod(name).wait(60) == 0
+    second = pod(name)
+    until(lambda: not (in_cluster / ARCHIVE).exists(), "the archive to go")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(60) == 0
+    third = pod(name)
+    third.send_signal(signal.SIGTERM)
+    third.wait(60)
+    assert list(in_cluster.iterdir()) == []
+
+
+@pytest.mark.promise("P9.1")
+def test_an_archive_that_does_not_fit_is_told_and_tried_again(
+    page: Any, owner: Any, in_cluster: Path, pod: Callable[[str], subprocess.Popen[bytes]], monkeypatch: Any
+) -> None:
+    from guestpost_crm.privacy import exports
+
+    name = exports.request(owner)
+    # A device that is always full.
+    monkeypatch.setenv("EXPORT_FOLDER", str(in_cluster / "full"))
+    (in_cluster / "full").mkdir()
+    (in_cluster / "full/export.zip.unfinished").symlink_to("/dev/full")
+    assert pod(name).wait(60) == 1
+    assert "does not fit on its volume" in page.get("/data").content.decode()
+    (in_cluster / "full/export.zip.unfinished").unlink()
+    pod(name)
+    until(lambda: complete(page), "the archive")
 
 
 def test_an_api_server_that_is_away_is_told(

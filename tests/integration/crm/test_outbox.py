@@ -24,18 +24,17 @@ def conversation(
 
 @pytest.fixture
 def queue(conversation: Any, owner: Any) -> Callable[..., Any]:
-    from guestpost_crm.gmail import outbox
+    from guestpost_crm.gmail import compose, outbox
 
     def act(**more: Any) -> Any:
-        arguments = {
-            "form_key": uuid.uuid4(),
-            "answers": conversation,
-            "author": owner,
-            "to": ["bob@site.example"],
-            "cc": [],
-            "body": "We take it.",
-        }
-        return outbox.queue_reply(**{**arguments, **more})
+        draft = compose.Draft(
+            ["bob@site.example"],
+            compose.reply_subject(conversation.subject),
+            "We take it.",
+            answers=conversation,
+        )
+        arguments = {"form_key": uuid.uuid4(), "mailbox": conversation.mailbox, "author": owner}
+        return outbox.queue(draft, **{**arguments, **more})
 
     return act
 
@@ -44,24 +43,25 @@ def queue(conversation: Any, owner: Any) -> Callable[..., Any]:
 def work_off(mailbox: Any) -> Callable[[], None]:
     """Do what the worker does with the outbox, until nothing is left or the steps run out."""
     from django.utils import timezone
-    from guestpost_crm.gmail import outbox
-    from guestpost_crm.gmail.api import Gmail, GmailError
+    from guestpost_crm.gmail import sending
+    from guestpost_crm.gmail.api import Gmail
+    from guestpost_crm.gmail.errors import GmailError
     from guestpost_crm.gmail.models import OutboxMessage
     from guestpost_crm.gmail.quota import Bucket
 
     def act() -> None:
-        gmail = Gmail(mailbox.token, Bucket(6_000_000))
+        gmail = Gmail(mailbox, Bucket(6_000_000))
         for _ in range(12):
             # Time passes: what waits for a moment, waits no longer.
             OutboxMessage.objects.exclude(not_before=None).update(not_before=None)
-            OutboxMessage.objects.exclude(attempted_at=None).update(
-                attempted_at=timezone.now() - timezone.timedelta(seconds=30)
+            OutboxMessage.objects.exclude(doubtful_at=None).update(
+                doubtful_at=timezone.now() - timezone.timedelta(seconds=30)
             )
-            message = outbox.next_message(mailbox)
+            message = sending.next_message(mailbox)
             if message is None:
                 return
             try:
-                outbox.work(message, gmail)
+                sending.work(message, gmail)
             except GmailError:
                 continue
 
@@ -151,7 +151,7 @@ def test_killed_while_sending_it_looks_before_it_sends(
     work_off: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from guestpost_crm.gmail import outbox
+    from guestpost_crm.gmail import sending
 
     class Killed(BaseException):
         pass
@@ -161,7 +161,7 @@ def test_killed_while_sending_it_looks_before_it_sends(
 
     message = queue()
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "_sent", die)
+        patch.setattr(sending, "_sent", die)
         with pytest.raises(Killed):
             work_off()
     message.refresh_from_db()

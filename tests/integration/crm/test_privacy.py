@@ -25,19 +25,21 @@ def newcomer(crm: None) -> Any:
 
 @pytest.mark.promise("P12.1")
 def test_the_policy_comes_before_anything_else_once(newcomer: Any) -> None:
+    from guestpost_crm.privacy import policy
     from guestpost_crm.privacy.models import PolicyAcceptance
 
     answer = newcomer.get("/mailboxes?x=1")
     assert (answer.status_code, answer.url) == (302, "/policy?next=%2Fmailboxes%3Fx%3D1")
     text = newcomer.get(answer.url).content.decode()
-    assert "Version 1, in effect since 24 November 2026" in text
+    current = policy.CURRENT
+    assert f"Version {current.version}, in effect since {current.effective:%-d %B %Y}" in text
     assert newcomer.post("/mailboxes/connect").status_code == 302
     done = newcomer.post("/policy", {"next": "/mailboxes?x=1"})
     assert (done.status_code, done.url) == (302, "/mailboxes?x=1")
     assert newcomer.get("/mailboxes").status_code == 200
     newcomer.post("/policy", {"next": "https://evil.example/"})
     acceptance = PolicyAcceptance.objects.get()
-    assert (acceptance.version, acceptance.person.sub) == (1, "new")
+    assert (acceptance.version, acceptance.person.sub) == (current.version, "new")
 
 
 @pytest.mark.promise("P12.1")
@@ -49,19 +51,21 @@ def test_a_new_version_is_shown_to_those_who_accepted_the_old_one(
 
     newcomer.post("/policy")
     assert newcomer.get("/").status_code == 200
-    second = policy.Policy(2, dt.date(2027, 1, 1), "Exports keep for a month.")
+    first = policy.CURRENT
+    second = policy.Policy(first.version + 1, dt.date(2027, 1, 1), "Exports keep for a month.")
     monkeypatch.setattr(policy, "POLICIES", (*policy.POLICIES, second))
     monkeypatch.setattr(policy, "CURRENT", second)
     assert newcomer.get("/").url == "/policy?next=%2F"
     text = newcomer.get("/policy").content.decode()
     assert "Exports keep for a month." in text
-    assert "The first version." not in text
+    assert first.changes not in text
     posted = newcomer.get("/privacy").content.decode()
-    assert "Version 2, in effect since 1 January 2027" in posted
-    assert "Version 1, 24 November 2026" in posted
+    assert f"Version {second.version}, in effect since 1 January 2027" in posted
+    assert f"Version {first.version}, {first.effective:%-d %B %Y}" in posted
     newcomer.post("/policy")
     assert newcomer.get("/").status_code == 200
-    assert list(PolicyAcceptance.objects.order_by("version").values_list("version", flat=True)) == [1, 2]
+    accepted = PolicyAcceptance.objects.order_by("version").values_list("version", flat=True)
+    assert list(accepted) == [first.version, second.version]
 
 
 @pytest.fixture

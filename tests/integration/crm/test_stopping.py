@@ -97,7 +97,7 @@ def test_offboarding_revokes_every_consent_and_frees_the_mailbox(
     assert address not in watches(google)
     assert len(broker.kubernetes.claims) == before - 1
     with pytest.raises(BrokerError, match="invalid_grant"):
-        Broker().refresh(token)
+        Broker().refresh(watched.sub, token)
     assert offboard() == 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from crm_faults import Death, Killed
 from google_standin.testing import GoogleStandin
 
 
@@ -56,45 +57,6 @@ def test_changes_are_followed(
     assert not Thread.objects.filter(gmail_id=second["threadId"]).exists()
 
 
-def test_ids_are_numbers_not_text(
-    google: GoogleStandin, mailbox: Any, address: str, mail: Callable[..., bytes], level: Callable[..., Any]
-) -> None:
-    """As text 999 would come after 1000, and mail would be lost (twenty)."""
-    level(mailbox)
-    assert mailbox.history_id < 1000
-    for number in range(30):
-        google.control.deliver(address, mail(str(number)))
-        level(mailbox)
-    assert mailbox.history_id > 1000
-    assert stored(mailbox) == at_gmail(google, address)
-
-
-def test_every_page_is_read_not_only_the_first(
-    google: GoogleStandin,
-    mailbox: Any,
-    address: str,
-    mail: Callable[..., bytes],
-    level: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Frappe read one page of threads, and the rest never came."""
-    from guestpost_crm.gmail.api import Gmail
-
-    def small_page(
-        self: Gmail, page: str = "", query: str = "", *, background: bool = True
-    ) -> dict[str, Any]:
-        call = lambda users: users.messages().list(  # noqa: E731
-            userId="me", maxResults=2, includeSpamTrash=True, pageToken=page or None
-        )
-        return self._call("messages.list", call)
-
-    monkeypatch.setattr(Gmail, "list_ids", small_page)
-    for number in range(7):
-        google.control.deliver(address, mail(str(number)))
-    level(mailbox)
-    assert len(stored(mailbox)) == 7
-
-
 @pytest.mark.promise("P4.1")
 def test_expired_history_leaves_no_gap(
     google: GoogleStandin, mailbox: Any, address: str, mail: Callable[..., bytes], level: Callable[..., Any]
@@ -111,65 +73,6 @@ def test_expired_history_leaves_no_gap(
     level(mailbox)
     assert stored(mailbox) == {kept["id"], missed["id"]}
     assert "UNREAD" not in Message.objects.get(gmail_id=kept["id"]).labels
-
-
-def test_expired_history_is_no_endless_loop(
-    google: GoogleStandin, mailbox: Any, address: str, level: Callable[..., Any]
-) -> None:
-    """Lieer resynchronised for ever (#301)."""
-    level(mailbox)
-    google.control.expire_history(address)
-    level(mailbox)
-    listing = mailbox.listing
-    level(mailbox)
-    level(mailbox)
-    assert mailbox.listing == listing
-
-
-def test_a_message_deleted_meanwhile_stops_nothing(
-    google: GoogleStandin, mailbox: Any, address: str, mail: Callable[..., bytes], level: Callable[..., Any]
-) -> None:
-    """One deleted message wedged dxos (PR 12466)."""
-    from guestpost_crm.gmail.models import FetchItem
-
-    level(mailbox)
-    FetchItem.objects.create(mailbox=mailbox, gmail_id="00000000deadbeef", live=True)
-    there = google.control.deliver(address, mail())
-    level(mailbox)
-    assert stored(mailbox) == {there["id"]}
-    assert not FetchItem.objects.exists()
-
-
-def test_one_message_that_fails_holds_up_no_other(
-    google: GoogleStandin,
-    mailbox: Any,
-    address: str,
-    mail: Callable[..., bytes],
-    level: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The cursor moved past failures and they were never tried again (trycompai/crm PR 33)."""
-    from guestpost_crm.gmail.models import FetchItem
-    from guestpost_crm.inbox import services
-
-    store = services.store
-    bad = google.control.deliver(address, mail("Poison"))
-    good = google.control.deliver(address, mail("Good"))
-
-    def poisoned(mailbox: Any, gmail_id: str, *rest: Any) -> Any:
-        if gmail_id == bad["id"]:
-            raise ValueError("poison")
-        return store(mailbox, gmail_id, *rest)
-
-    monkeypatch.setattr(services, "store", poisoned)
-    level(mailbox)
-    assert stored(mailbox) == {good["id"]}
-    item = FetchItem.objects.get()
-    assert (item.gmail_id, item.error, item.attempts) == (bad["id"], "ValueError", 1)
-    monkeypatch.setattr(services, "store", store)
-    FetchItem.objects.update(not_before=None)
-    level(mailbox)
-    assert stored(mailbox) == {bad["id"], good["id"]}
 
 
 @pytest.mark.parametrize(
@@ -191,7 +94,7 @@ def test_each_call_may_fail_and_heals(
     method: str,
     fault: dict[str, Any],
 ) -> None:
-    from guestpost_crm.gmail.api import GmailError
+    from guestpost_crm.gmail.errors import GmailError
     from guestpost_crm.gmail.models import FetchItem
 
     for number in range(3):
@@ -252,24 +155,6 @@ def test_a_notification_raises_the_number_for_its_mailbox(mailbox: Any, address:
     assert mailbox.notified == 2
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-class Death:
-    """Comes at the statement that writes after so many others."""
-
-    def __init__(self, others: int) -> None:
-        self._others = others
-
-    def __call__(self, execute: Any, sql: str, *rest: Any) -> Any:
-        if sql.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE")):
-            self._others -= 1
-            if self._others == -1:
-                raise Killed
-        return execute(sql, *rest)
-
-
 @pytest.mark.promise("P4.1")
 def test_killed_at_any_call_it_ends_the_same(
     google: GoogleStandin,
@@ -283,7 +168,8 @@ def test_killed_at_any_call_it_ends_the_same(
     from django.db import connection
     from guestpost_crm.inbox.models import Blob, Message
 
-    ids = [google.control.deliver(address, mail(str(number)))["id"] for number in range(3)]
+    # More than are stored together.
+    ids = [google.control.deliver(address, mail(str(number)))["id"] for number in range(12)]
     deaths = 0
     while True:
         mailbox.refresh_from_db()
@@ -299,3 +185,34 @@ def test_killed_at_any_call_it_ends_the_same(
     assert deaths > 10
     assert stored(mailbox) == set(ids)
     assert Message.objects.count() == Blob.objects.count() == len(ids)
+
+
+@pytest.mark.promise("P4.1")
+def test_killed_at_any_statement_while_following_changes_it_ends_the_same(
+    google: GoogleStandin, mailbox: Any, address: str, mail: Callable[..., bytes], level: Callable[..., Any]
+) -> None:
+    """Mail comes, changes and goes; the process dies at its first, second, … statement that writes of it."""
+    from django.db import connection
+    from guestpost_crm.inbox.models import Message
+
+    for number in range(3):
+        google.control.deliver(address, mail(f"old {number}"))
+    level(mailbox)
+    deaths, died = 0, True
+    while died:
+        oldest, changed = google.control.messages(address)[-1], google.control.messages(address)[0]
+        google.control.deliver(address, mail(f"new {deaths}"))
+        google.control.relabel(address, changed["id"], add=("STARRED",), remove=("UNREAD",))
+        google.control.delete(address, oldest["id"])
+        died = False
+        try:
+            with connection.execute_wrapper(Death(deaths)):
+                level(mailbox)
+        except Killed:
+            connection.close()
+            died = True
+            deaths += 1
+        level(mailbox)
+        there = {item["id"]: sorted(item["labelIds"]) for item in google.control.messages(address)}
+        assert dict(Message.objects.values_list("gmail_id", "labels")) == there
+    assert deaths > 10

@@ -13,7 +13,6 @@ import pytest
 from google_standin.testing import GoogleStandin
 
 HOST = "acme.localhost"
-PUBLIC = {"sign-in", "oauth-callback", "about", "privacy"}
 
 
 @pytest.fixture
@@ -42,54 +41,6 @@ def conversation(
     google.control.deliver(address, mail("Rates for site.example"))
     level(mailbox)
     return Message.objects.get()
-
-
-def arguments(pattern: Any) -> dict[str, Any]:
-    kinds = {"IntConverter": 1, "UUIDConverter": uuid.uuid4(), "SlugConverter": "x"}
-    return {name: kinds[type(conv).__name__] for name, conv in pattern.pattern.converters.items()}
-
-
-@pytest.mark.promise("P5.2")
-def test_every_address_needs_a_sign_in_unless_it_is_public(browser: Any) -> None:
-    from django.urls import reverse
-    from guestpost_crm.urls import urlpatterns
-
-    seen = set()
-    for pattern in urlpatterns:
-        address = reverse(pattern.name, kwargs=arguments(pattern))
-        for method in (browser.get, browser.post):
-            answer = method(address)
-            if pattern.name in PUBLIC:
-                seen.add(pattern.name)
-                continue
-            moved = answer.status_code == 302 and answer.url.startswith("/sign-in?next=")
-            assert moved or answer.status_code == 403, (pattern.name, answer.status_code)
-    assert seen == PUBLIC
-
-
-def test_forms_without_a_token_are_refused(owner: Any) -> None:
-    from django.test import Client
-
-    client = Client(headers={"host": HOST}, enforce_csrf_checks=True)
-    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
-    for address in ("/sign-out", "/mailboxes/connect", "/threads/1/reply"):
-        assert client.post(address).status_code == 403
-
-
-@pytest.mark.promise("P10.1")
-@pytest.mark.parametrize("address", ["/", "/mailboxes", "/audit", "/about", "/privacy", "/nothing-here"])
-def test_every_page_is_strict_and_asks_nobody_else(page: Any, address: str) -> None:
-    answer = page.get(address)
-    policy = answer.headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Referrer-Policy"] == "same-origin"
-    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
-    assert answer.headers["Cache-Control"] == "no-store"
-    text = answer.content.decode()
-    assert not re.findall(r"(?:src|href|action)=[\"'](?:https?:)?//", text)
-    assert not re.findall(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", text)
 
 
 @pytest.mark.promise("P11.1")

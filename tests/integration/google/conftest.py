@@ -69,17 +69,20 @@ class Person:
         }
         return httpx.post(f"{self.google.url}/token", data=form)
 
-    def tokens(self, scope: str = SCOPES, *, allow: list[str] | None = None) -> dict[str, Any]:
+    def tokens(
+        self, scope: str = SCOPES, *, allow: list[str] | None = None, client_id: str = "app"
+    ) -> dict[str, Any]:
         """Consent, and the tokens that come of it."""
-        answer: dict[str, Any] = self.exchange(self.code(scope, allow=allow)["code"]).json()
+        code = self.code(scope, allow=allow, client_id=client_id)["code"]
+        answer: dict[str, Any] = self.exchange(code, client_id=client_id).json()
         return answer
 
-    def gmail(self, scope: str = SCOPES) -> Any:
+    def gmail(self, scope: str = SCOPES, *, client_id: str = "app") -> Any:
         """Google's own client for this person's mailbox."""
         return build(
             "gmail",
             "v1",
-            credentials=Credentials(self.tokens(scope)["access_token"]),
+            credentials=Credentials(self.tokens(scope, client_id=client_id)["access_token"]),
             client_options={"api_endpoint": self.google.url},
             static_discovery=True,
         )

@@ -72,9 +72,29 @@ def test_a_database_address_becomes_django_settings() -> None:
     found = database("postgresql://u%40x:p%2Fw@db:5433/crm?sslmode=verify-full&sslrootcert=/ca.crt")
     assert (found["USER"], found["PASSWORD"], found["HOST"], found["PORT"]) == ("u@x", "p/w", "db", "5433")
     assert found["OPTIONS"]["sslmode"] == "verify-full"
+    assert found["OPTIONS"]["options"] == "-c jit=off"
+    more = database("postgresql://db/crm?options=-c%20search_path%3Dx")
+    assert more["OPTIONS"]["options"] == "-c jit=off -c search_path=x"
 
 
 @pytest.mark.parametrize("address", ["", "mysql://db/crm", "postgresql://db"])
 def test_another_database_is_refused_without_its_password(address: str) -> None:
     with pytest.raises(SettingError, match="DATABASE_URL must be postgresql://"):
         database(address)
+
+
+MAIL = {"SMTP_HOST": "mail.example", "SMTP_FROM": "CRM <crm@mail.example>"}
+
+
+def test_a_mail_server_is_optional_and_its_settings_fit_together() -> None:
+    assert load(NEEDED).smtp_host == ""
+    assert load({**NEEDED, **MAIL}).smtp_security == "starttls"
+    for wrong, named in (
+        ({"SMTP_FROM": ""}, "SMTP_FROM must be the address"),
+        ({"SMTP_FROM": "nobody"}, "SMTP_FROM must be the address"),
+        ({"SMTP_SECURITY": "ssl"}, "SMTP_SECURITY must be starttls, tls or none"),
+        ({"SMTP_SECURITY": "none", "SMTP_USER": "x"}, "would send the password"),
+        ({"SMTP_PORT": "smtp"}, "SMTP_PORT must be a number"),
+    ):
+        with pytest.raises(SettingError, match=named):
+            load({**NEEDED, **MAIL, **wrong})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from guestpost_crm.outreach import domains
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9]{0,10})", fullmatch=True)
@@ -44,6 +44,8 @@ def test_what_is_no_domain_is_refused_with_what_was_typed(typed: str) -> None:
         domains.normalise(typed)
 
 
+# The first domain of a process is slow: tables of letters are read for it.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     DOMAIN,
     st.sampled_from(["", "http://", "https://", "//"]),

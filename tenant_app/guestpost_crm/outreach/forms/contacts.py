@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.outreach import domains
 from guestpost_crm.outreach.forms.fields import AddressesField, WithCustomFields
-from guestpost_crm.outreach.models import Contact, ContactAddress, Site
+from guestpost_crm.outreach.models import Contact, ContactAddress
 from guestpost_crm.outreach.models.custom import Target
 
 
@@ -26,7 +26,7 @@ class SitesField(forms.CharField):
         try:
             return list(dict.fromkeys(domains.normalise(each) for each in pieces))
         except domains.DomainError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(error.shown()) from None
 
 
 class ContactForm(WithCustomFields, forms.ModelForm):  # type: ignore[type-arg]
@@ -60,12 +60,6 @@ class ContactForm(WithCustomFields, forms.ModelForm):  # type: ignore[type-arg]
         found = super().clean() or {}
         self.keep_custom(self.instance)
         return found
-
-    def known_sites(self) -> tuple[list[Site], list[Site]]:
-        """The sites of a valid form: those that are here, and those to be made."""
-        wanted = self.cleaned_data["site_domains"]
-        known = {site.domain: site for site in Site.objects.filter(domain__in=wanted)}
-        return list(known.values()), [Site(domain=each) for each in wanted if each not in known]
 
 
 class ContactFilter(forms.Form):

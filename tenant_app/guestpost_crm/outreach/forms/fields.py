@@ -7,12 +7,22 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.outreach import domains, money
 from guestpost_crm.outreach.models import Contact, CustomField, Order, Site
 from guestpost_crm.outreach.services import custom
 
 DATE = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+
+def address_field(label: Any, help_text: Any = "", *, required: bool = False) -> forms.URLField:
+    """The address of a page; https when no scheme was written."""
+    widget = forms.TextInput(attrs={"inputmode": "url", "spellcheck": "false", "autocapitalize": "off"})
+    return forms.URLField(
+        label=label, required=required, max_length=2000, assume_scheme="https", widget=widget,
+        help_text=help_text,
+    )  # fmt: skip
 
 
 class AmountField(forms.CharField):
@@ -31,9 +41,9 @@ class AmountField(forms.CharField):
         try:
             found = money.amount(text)
         except money.AmountError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(error.shown()) from None
         if found < self._least:
-            raise forms.ValidationError(f"At least {self._least}.")
+            raise forms.ValidationError(_("At least %(least)s."), params={"least": self._least})
         return found
 
 
@@ -46,7 +56,7 @@ class DomainField(forms.CharField):
         try:
             return domains.normalise(text) if text else ""
         except domains.DomainError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(error.shown()) from None
 
 
 class SiteField(DomainField):
@@ -72,7 +82,8 @@ class SiteField(DomainField):
             return None
         known = Site.objects.filter(domain=domain).first()
         if known is None and not self._make:
-            raise forms.ValidationError(f"There is no site {domains.shown(domain)} here yet: add it first.")
+            problem = _("There is no site %(site)s here yet: add it first.")
+            raise forms.ValidationError(problem, params={"site": domains.shown(domain)})
         return known or Site(domain=domain)
 
 
@@ -87,7 +98,7 @@ class AddressesField(forms.CharField):
         try:
             return list(dict.fromkeys(domains.address(each) for each in pieces))
         except domains.DomainError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(error.shown()) from None
 
 
 class WithCustomFields(forms.BaseForm):

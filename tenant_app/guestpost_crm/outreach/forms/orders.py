@@ -10,8 +10,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.accounts.models import Person, Role
-from guestpost_crm.outreach.forms.fields import DATE, AmountField, SiteField, WithCustomFields
-from guestpost_crm.outreach.models import Contact, Offer, Order, Site
+from guestpost_crm.outreach.forms.fields import DATE, AmountField, SiteField, WithCustomFields, address_field
+from guestpost_crm.outreach.models import Contact, Offer, Order
 from guestpost_crm.outreach.models.custom import Target
 from guestpost_crm.outreach.models.offers import Direction, OfferState
 from guestpost_crm.outreach.models.orders import Stage
@@ -19,18 +19,10 @@ from guestpost_crm.outreach.services import stages
 
 
 def _people() -> QuerySet[Person]:
-    return Person.objects.filter(is_active=True).exclude(role=Role.READER).order_by("name", "email")
-
-
-def _address(label: Any, help_text: Any = "") -> forms.URLField:
-    widget = forms.TextInput(attrs={"inputmode": "url", "spellcheck": "false", "autocapitalize": "off"})
-    return forms.URLField(
-        label=label,
-        required=False,
-        max_length=2000,
-        assume_scheme="https",
-        widget=widget,
-        help_text=help_text,
+    return (
+        Person.objects.filter(is_active=True)
+        .exclude(role__in=(Role.READER, Role.SUPPORT))
+        .order_by("name", "email")
     )
 
 
@@ -73,9 +65,9 @@ class OrderForm(WithCustomFields, forms.ModelForm):  # type: ignore[type-arg]
     site = SiteField(label=_("Site"), help_text=_("Its domain."))
     contact = ContactField(label=_("Contact"), required=False, help_text=_("An e-mail address or a name."))
     price = AmountField(label=_("Price"), required=False)
-    target_url = _address(_("Target address"), _("The page of ours that the post links to."))
-    draft_url = _address(_("Draft"), _("Where the text is, such as a shared document."))
-    published_url = _address(_("Published at"))
+    target_url = address_field(_("Target address"), _("The page of ours that the post links to."))
+    draft_url = address_field(_("Draft"), _("Where the text is, such as a shared document."))
+    published_url = address_field(_("Published at"))
 
     class Meta:
         model = Order
@@ -215,8 +207,3 @@ class OfferFilter(forms.Form):
                 Q(site__domain__icontains=word) | Q(contact__name__icontains=word) | Q(terms__icontains=word)
             )
         return found
-
-
-def known_site(domain: str) -> Site | None:
-    """The site of a domain in its stored form."""
-    return Site.objects.filter(domain=domain).first() if domain else None

@@ -8,7 +8,7 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from guestpost_crm.outreach.forms.fields import SiteField
+from guestpost_crm.outreach.forms.fields import SiteField, address_field
 from guestpost_crm.outreach.models import Placement
 from guestpost_crm.outreach.models.placements import PlacementState
 
@@ -17,14 +17,12 @@ class PlacementForm(forms.ModelForm):  # type: ignore[type-arg]
     """A placed link that has no order here, or whose expectation is corrected."""
 
     site = SiteField(label=_("Site"), help_text=_("Its domain."))
+    url = address_field(_("Published page"), required=True)
+    target_url = address_field(_("Target address"), required=True)
 
     class Meta:
         model = Placement
         fields = ["site", "url", "target_url", "anchor", "rel"]
-        widgets = {
-            "url": forms.TextInput(attrs={"inputmode": "url", "spellcheck": "false"}),
-            "target_url": forms.TextInput(attrs={"inputmode": "url", "spellcheck": "false"}),
-        }
         help_texts = {"anchor": _("Any text is fine when this is empty.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

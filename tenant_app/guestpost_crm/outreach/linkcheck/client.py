@@ -1,4 +1,4 @@
-"""Fetching a page from somewhere on the internet, and from nowhere else.
+"""Asking a server somewhere on the internet, and nowhere else: pages of links, receivers of webhooks.
 
 Names are resolved here; every address is judged before it is connected to, and it is that very address that
 is connected to, so a name that changes its mind between the two (DNS rebinding) gains nothing. The same
@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
@@ -27,7 +27,7 @@ from guestpost_crm.outreach.linkcheck.addresses import Address, Network, is_publ
 MOST_BYTES = 2 << 20
 MOST_REDIRECTS = 5
 SECONDS = 20.0
-AGENT = "GuestPostCRM-LinkCheck/1.0 (looks whether a link that was agreed on is there)"
+AGENT = "GuestPostCRM/1.0 (looks whether links that were agreed on are there, and tells webhooks)"
 _PORTS = {"http": 80, "https": 443}
 _MOVED = (301, 302, 303, 307, 308)
 _MOST_ADDRESS = 4000
@@ -52,7 +52,7 @@ class Fetched:
         status: of HTTP.
         headers: names in lower case; of several values of one name each is a line.
         body: decoded of its transfer and content encoding.
-        cut: whether there was more than is read.
+        cut: whether there was more than was read, or than the server sent in the end.
     """
 
     url: str
@@ -61,6 +61,14 @@ class Fetched:
     body: bytes
     cut: bool = False
     redirects: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class _Post:
+    """What a POST sends."""
+
+    body: bytes
+    headers: dict[str, str]
 
 
 def system_resolver(host: str, port: int) -> Sequence[str]:
@@ -105,7 +113,15 @@ class Client:
                 raise FetchError("too-many-redirects")
             url = _joined(url, target)
 
-    def _ask(self, url: str, deadline: float) -> Fetched:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Fetched:
+        """Send something to an address; a redirect is an answer like any other and not followed.
+
+        Raises:
+            FetchError: it may not be asked, or there was no answer.
+        """
+        return self._ask(url, time.monotonic() + self.seconds, _Post(body, dict(headers)))
+
+    def _ask(self, url: str, deadline: float, post: _Post | None = None) -> Fetched:
         parts = _checked(url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         address = self._address(host, port, deadline)
@@ -115,13 +131,17 @@ class Client:
                 _connected(address, port, deadline) as plain,
                 self._secured(plain, host) if parts.scheme == "https" else plain as link,
             ):
-                return _exchange(link, parts.netloc, path, url)
+                answer = _exchange(link, parts.netloc, path, url, post)
         except FetchError:
             raise
         except ssl.SSLCertVerificationError:
             raise FetchError("certificate") from None
         except (OSError, http.client.HTTPException, zlib.error, ValueError):
             raise FetchError("no-answer") from None
+        if time.monotonic() >= deadline:
+            # The connection was torn down: what looks like the page's end is none.
+            raise FetchError("no-answer")
+        return answer
 
     def _secured(self, plain: socket.socket, host: str) -> socket.socket:
         return self.tls.wrap_socket(plain, server_hostname=host)
@@ -211,42 +231,52 @@ def _connected(address: Address, port: int, deadline: float) -> Iterator[socket.
         guard.close()
 
 
-def _exchange(link: socket.socket, host: str, path: str, url: str) -> Fetched:
-    request = (
-        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {AGENT}\r\n"
-        "Accept: text/html,application/xhtml+xml\r\nAccept-Encoding: gzip\r\n"
-        "Accept-Language: en;q=0.5, *;q=0.1\r\nConnection: close\r\n\r\n"
-    )
-    link.sendall(request.encode("ascii"))
-    answer = http.client.HTTPResponse(link, method="GET", url=url)
+def _exchange(link: socket.socket, host: str, path: str, url: str, post: _Post | None) -> Fetched:
+    method, sent = ("POST", post.body) if post else ("GET", b"")
+    headers = {"Host": host, "User-Agent": AGENT, "Connection": "close"}
+    if post:
+        headers |= {**post.headers, "Content-Length": str(len(sent))}
+    else:
+        headers |= {
+            "Accept": "text/html,application/xhtml+xml",
+            "Accept-Encoding": "gzip",
+            "Accept-Language": "en;q=0.5, *;q=0.1",
+        }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    link.sendall(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + sent)
+    answer = http.client.HTTPResponse(link, method=method, url=url)
     with answer:
         answer.begin()
-        headers: dict[str, str] = {}
+        told: dict[str, str] = {}
         for name, value in answer.getheaders():
-            known = headers.get(name.lower())
-            headers[name.lower()] = f"{known}\n{value}" if known is not None else value
-        body, cut = (b"", False) if answer.status in _MOVED else _body(answer, headers)
-    return Fetched(url, answer.status, headers, body, cut)
+            known = told.get(name.lower())
+            told[name.lower()] = f"{known}\n{value}" if known is not None else value
+        # Nobody reads what a receiver answers to a POST beyond its status.
+        body, cut = (b"", False) if post or answer.status in _MOVED else _body(answer, told)
+    return Fetched(url, answer.status, told, body, cut)
 
 
 def _body(answer: http.client.HTTPResponse, headers: dict[str, str]) -> tuple[bytes, bool]:
     """The body, at most MOST_BYTES of it, before and after it is unpacked."""
     raw = bytearray()
+    short = False
     while len(raw) <= MOST_BYTES:
         try:
             piece = answer.read(min(65_536, MOST_BYTES + 1 - len(raw)))
         except http.client.IncompleteRead as error:
-            # Some servers promise more than they send; a page that was cut by them is a page.
             raw += error.partial
+            short = True
             break
         if not piece:
+            # Some servers promise more than they send: what came is read, and known to be cut.
+            short = bool(answer.length)
             break
         raw += piece
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding in ("gzip", "x-gzip", "deflate"):
         # 47: gzip or zlib by what stands at its beginning; never more than is asked for comes out.
         unpacked = zlib.decompressobj(47).decompress(bytes(raw), MOST_BYTES + 1)
-        return unpacked[:MOST_BYTES], len(unpacked) > MOST_BYTES or len(raw) > MOST_BYTES
+        return unpacked[:MOST_BYTES], short or max(len(unpacked), len(raw)) > MOST_BYTES
     if encoding not in ("identity", ""):
         raise FetchError("not-html")
-    return bytes(raw[:MOST_BYTES]), len(raw) > MOST_BYTES
+    return bytes(raw[:MOST_BYTES]), short or len(raw) > MOST_BYTES

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from lxml import etree, html
 
 from guestpost_crm.outreach.linkcheck.client import Fetched
 
 _TRACKING = re.compile(r"^(utm_\w+|gclid|fbclid|msclkid|ref|mc_cid|mc_eid)$", re.IGNORECASE)
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _GONE = (404, 410)
 _BLOCKED = (401, 403, 405, 406, 407, 418, 429, 451)
 _SPACE = re.compile(r"\s+")
@@ -80,7 +81,7 @@ def same(url: str) -> str:
     """What two addresses of one page have in common.
 
     Scheme, `www.`, the port, a slash at the end, the fragment and words that only count visitors are
-    left out.
+    left out; letters are escaped where they have to be and nowhere else (RFC 3986, section 6.2.2).
     """
     try:
         parts = urlsplit(url.strip())
@@ -88,8 +89,13 @@ def same(url: str) -> str:
     except (ValueError, UnicodeError):
         return url.strip()
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.match(pair[0])]
-    path = parts.path.rstrip("/") or ""
+    path = _ESCAPED.sub(_unescaped, quote(parts.path, safe="/%:@!$&'()*+,;=~")).rstrip("/")
     return f"{host}{path}?{urlencode(query)}" if query else f"{host}{path}"
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    letter = chr(int(match[0][1:], 16))
+    return letter if letter.isascii() and (letter.isalnum() or letter in "-._~") else match[0].upper()
 
 
 def examine(expected: Expected, page: Fetched) -> Findings:

@@ -3,7 +3,8 @@
 from guestpost_crm.outreach.models.billing import Invoice, Payment
 from guestpost_crm.outreach.models.contacts import Contact, ContactAddress, ThreadAddress
 from guestpost_crm.outreach.models.custom import CustomField, SavedView
-from guestpost_crm.outreach.models.imports import SiteImport
+from guestpost_crm.outreach.models.drafts import DraftFile
+from guestpost_crm.outreach.models.imports import Spreadsheet
 from guestpost_crm.outreach.models.offers import Offer
 from guestpost_crm.outreach.models.orders import Order, OrderChange
 from guestpost_crm.outreach.models.placements import Placement, PlacementCheck
@@ -13,6 +14,7 @@ __all__ = [
     "Contact",
     "ContactAddress",
     "CustomField",
+    "DraftFile",
     "Invoice",
     "Offer",
     "Order",
@@ -22,6 +24,6 @@ __all__ = [
     "PlacementCheck",
     "SavedView",
     "Site",
-    "SiteImport",
+    "Spreadsheet",
     "ThreadAddress",
 ]

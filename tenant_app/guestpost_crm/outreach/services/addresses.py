@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from guestpost_crm.gmail.compose import addresses
@@ -19,17 +20,17 @@ def of_message(message: Message) -> list[str]:
     return list(dict.fromkeys(found))[:MOST_OF_A_MESSAGE]
 
 
-def keep(sender: Any, instance: Message, created: bool = False, raw: bool = False, **rest: Any) -> None:
-    """Remember the addresses of a message that was stored (a receiver of post_save).
+def keep(sender: Any, messages: Iterable[Message], **rest: Any) -> None:
+    """Remember the addresses of messages that were stored (a receiver of inbox.services.messages_stored).
 
     Args:
         sender: the model.
-        instance: the message.
-        created: whether it is new.
-        raw: whether it comes from an archive, which has these rows too.
+        messages: what was stored.
         rest: what else the signal says.
     """
-    if not created or raw:
-        return
-    rows = [ThreadAddress(thread_id=instance.thread_id, address=each) for each in of_message(instance)]
+    rows = [
+        ThreadAddress(thread_id=message.thread_id, address=each)
+        for message in messages
+        for each in of_message(message)
+    ]
     ThreadAddress.objects.bulk_create(rows, ignore_conflicts=True)

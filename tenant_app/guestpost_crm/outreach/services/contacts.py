@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max, QuerySet
+from django.utils.translation import gettext as _
 
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.inbox.models import Thread
 from guestpost_crm.outreach import domains
-from guestpost_crm.outreach.models import Contact, ContactAddress, Site, ThreadAddress
+from guestpost_crm.outreach.models import Contact, ContactAddress, ThreadAddress
+from guestpost_crm.outreach.services import sites
 from guestpost_crm.outreach.services.acting import acted
 
 
@@ -23,7 +25,7 @@ class AddressTakenError(Exception):
     """
 
     def __init__(self, address: str, contact: Contact) -> None:
-        super().__init__(f"{address} belongs to {contact}.")
+        super().__init__(_("%(address)s belongs to %(contact)s.") % {"address": address, "contact": contact})
         self.address = address
         self.contact = contact
 
@@ -33,7 +35,7 @@ def save(
     person: Person,
     contact: Contact,
     addresses: Iterable[str],
-    sites: Iterable[Site],
+    site_domains: Iterable[str],
     changed: Iterable[str] = (),
 ) -> Contact:
     """Store a contact with all its addresses and sites.
@@ -42,7 +44,7 @@ def save(
         person: who does it.
         contact: valid.
         addresses: in their stored form, all that the contact has from now on.
-        sites: likewise.
+        site_domains: likewise, those of all their sites; one that is not here yet is added.
         changed: names of fields, for the audit log.
 
     Raises:
@@ -59,7 +61,7 @@ def save(
         raise AddressTakenError(other.address, other.contact)
     new = contact.pk is None
     contact.save()
-    contact.sites.set(sites)
+    contact.sites.set([sites.ensure(person, domain) for domain in site_domains])
     contact.addresses.exclude(address__in=wanted).delete()
     known = set(contact.addresses.values_list("address", flat=True))
     for address in wanted:

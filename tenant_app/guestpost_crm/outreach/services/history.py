@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.accounts.models import Person
+from guestpost_crm.inbox.models import Message
 from guestpost_crm.outreach.models import Contact, CustomField, Order, OrderChange, Site
 from guestpost_crm.outreach.models.common import LinkPolicy
 from guestpost_crm.outreach.models.custom import Target
@@ -20,10 +21,13 @@ _LABELS = {
     "site_id": _("Site"), "contact_id": _("Contact"), "thread_id": _("Conversation"), "stage": _("Stage"),
     "anchor": _("Anchor text"), "target_url": _("Target address"), "link_policy": _("Link agreed"),
     "draft_url": _("Draft"), "draft_message_id": _("Draft in the mail"), "draft_part": _("Part of the mail"),
+    "draft_file": _("Draft file"),
     "published_url": _("Published at"), "price": _("Price"), "currency": _("Currency"), "due_on": _("Due"),
     "assigned_id": _("Assigned to"), "notes": _("Notes"), "link_lost": _("Alert: link lost"),
 }  # fmt: skip
-_RECORDS: dict[str, Any] = {"site_id": Site, "contact_id": Contact, "assigned_id": Person}
+_RECORDS: dict[str, Any] = {
+    "site_id": Site, "contact_id": Contact, "assigned_id": Person, "draft_message_id": Message,
+}  # fmt: skip
 _WORDS = {
     "stage": dict(Stage.choices),
     "link_policy": dict(LinkPolicy.choices),
@@ -68,7 +72,7 @@ def _names(changes: Iterable[OrderChange]) -> dict[tuple[str, str], str]:
         if change.field in _RECORDS:
             wanted.setdefault(change.field, set()).update(each for each in (change.old, change.new) if each)
     return {
-        (name, str(record.pk)): str(record)
+        (name, str(record.pk)): (record.subject or "?") if isinstance(record, Message) else str(record)
         for name, keys in wanted.items()
         for record in _RECORDS[name].objects.filter(pk__in=keys)
     }

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count
+from django.db.models.functions import Lower
+from django.utils.translation import gettext as _
 
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.outreach.models import (
@@ -65,6 +67,26 @@ def similar_contacts() -> list[Group]:
     for address in addresses.prefetch_related("contact__addresses", "contact__sites"):
         groups[address.canonical][address.contact_id] = address.contact
     return [Group(name, list(contacts.values())[:10]) for name, contacts in groups.items()]
+
+
+def namesakes() -> list[Group]:
+    """Contacts of one name, however it is written, at sites under one registered domain."""
+    named = Contact.objects.annotate(plain=Lower("name")).order_by()
+    rows = named.exclude(sites=None).values("plain", "sites__registrable")
+    found = rows.annotate(count=Count("pk", distinct=True)).filter(count__gt=1)
+    pairs = list(found.order_by("plain").values_list("plain", "sites__registrable")[:MOST_GROUPS])
+    groups: dict[tuple[str, str], dict[int, Contact]] = {pair: {} for pair in pairs}
+    contacts = named.filter(plain__in={name for name, _domain in pairs}).order_by("pk")
+    for contact in contacts.prefetch_related("addresses", "sites"):
+        for site in contact.sites.all():
+            group = groups.get((contact.plain, site.registrable))
+            if group is not None:
+                group[contact.pk] = contact
+    return [
+        Group(f"{next(iter(found.values()))} · {domain}", list(found.values())[:10])
+        for (_name, domain), found in groups.items()
+        if len(found) > 1
+    ]
 
 
 @transaction.atomic
@@ -132,7 +154,7 @@ def _pair(model: Any, keep: int, drop: int) -> tuple[Any, Any]:
         each.pk: each for each in model.objects.select_for_update().filter(pk__in=[keep, drop]).order_by("pk")
     }
     if len(found) != 2:
-        raise MergeError("These are not two records, or one of them is gone.")
+        raise MergeError(_("These are not two records, or one of them is gone. Nothing was changed."))
     return found[keep], found[drop]
 
 

@@ -16,7 +16,8 @@ from guestpost_crm.outreach.models.orders import Stage
 from guestpost_crm.outreach.services import orders
 from guestpost_crm.outreach.services.acting import acted
 
-_BEFORE_AGREED = (Stage.PROSPECT, Stage.CONTACTED, Stage.NEGOTIATING)
+# What was given up is taken up again by an agreement.
+_BEFORE_AGREED = (Stage.PROSPECT, Stage.CONTACTED, Stage.NEGOTIATING, Stage.LOST)
 
 
 class OfferClosedError(Exception):

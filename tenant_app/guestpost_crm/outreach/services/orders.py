@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -23,7 +23,7 @@ TRACKED = (
     "draft_message_id", "draft_part", "published_url", "price", "currency", "due_on", "assigned_id", "notes",
     "link_lost",
 )  # fmt: skip
-SHOWN_IN_A_COLUMN = 40
+SHOWN_IN_A_COLUMN = 25
 
 
 class MoveError(Exception):
@@ -120,7 +120,23 @@ def move(person: Person, key: int, expected: str, to: str) -> Order:
     return order
 
 
-def column(found: QuerySet[Order], stage: str) -> list[Order]:
+class Card(NamedTuple):
+    """What the board shows of an order: rows of the database, for records with all they have cost time."""
+
+    key: int
+    domain: str
+    link_lost: bool
+    anchor: str
+    price: Decimal | None
+    currency: str
+    due_on: dt.date | None
+    contact: str | None
+    assigned: str | None
+
+
+def column(found: QuerySet[Order], stage: str) -> list[Card]:
     """The orders of a stage that the board shows: the most urgent first."""
     rows = found.filter(stage=stage).order_by(F("due_on").asc(nulls_last=True), "-pk")
-    return list(rows.select_related("site", "contact", "assigned")[:SHOWN_IN_A_COLUMN])
+    names = ("pk", "site__domain", "link_lost", "anchor", "price", "currency", "due_on", "contact__name")
+    found_rows = rows.values_list(*names, "assigned__name", "assigned__email")[:SHOWN_IN_A_COLUMN]
+    return [Card._make((*row[:-2], row[-2] or row[-1])) for row in found_rows]

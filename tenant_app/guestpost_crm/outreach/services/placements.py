@@ -159,6 +159,8 @@ def looked(claimed: Placement, look: Look, now: dt.datetime) -> Placement:
     placement.checked_at = now
     if after.state != PlacementState.LOST:
         placement.lost_at = None
+        if before.state == PlacementState.LOST:
+            acted(None, "placement.found", f"placement:{placement.pk}")
     elif before.state != PlacementState.LOST:
         placement.lost_at = now
         acted(None, "placement.lost", f"placement:{placement.pk}")
@@ -169,6 +171,11 @@ def looked(claimed: Placement, look: Look, now: dt.datetime) -> Placement:
     _forget_old(placement)
     _alert(placement)
     return placement
+
+
+def lost() -> int:
+    """How many links are lost and still looked after."""
+    return Placement.objects.filter(state=PlacementState.LOST, next_check_at__isnull=False).count()
 
 
 def _forget_old(placement: Placement) -> None:

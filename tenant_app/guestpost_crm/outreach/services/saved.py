@@ -12,7 +12,7 @@ from guestpost_crm.accounts.models import Person
 from guestpost_crm.outreach.models import SavedView
 from guestpost_crm.outreach.services.acting import acted
 
-PAGES = ("sites", "contacts", "order-list", "offers", "placements", "invoices")
+PAGES = ("sites", "contacts", "orders", "order-list", "offers", "placements", "invoices")
 MOST_OF_A_PERSON = 100
 
 

@@ -31,6 +31,15 @@ def save(person: Person, site: Site, changed: Iterable[str] = ()) -> Site:
 
 
 @transaction.atomic
+def ensure(person: Person, domain: str) -> Site:
+    """The site of a domain in its stored form, added when there is none (PermissionDenied for readers)."""
+    site, made = Site.objects.get_or_create(domain=domain)
+    if made:
+        acted(person, "site.created", f"site:{site.pk}", fields="domain")
+    return site
+
+
+@transaction.atomic
 def mark(
     person: Person, site: Site, *, archived: bool | None = None, do_not_contact: bool | None = None
 ) -> None:

@@ -24,9 +24,9 @@ def blocked(order: Order, to: str) -> str:
     return ""
 
 
-def step(stage: str, by: int) -> str:
-    """The stage before or after another; the same at the ends and for lost orders."""
+def neighbour(stage: Stage, by: int) -> Stage | None:
+    """The stage before or after another; None at the ends and for lost orders."""
     if stage == Stage.LOST:
-        return stage
-    at = WAY.index(Stage(stage)) + by
-    return WAY[max(0, min(len(WAY) - 1, at))]
+        return None
+    at = WAY.index(stage) + by
+    return WAY[at] if 0 <= at < len(WAY) else None

@@ -73,11 +73,10 @@ def edit(request: HttpRequest, key: int) -> HttpResponse:
 
 def _form(request: HttpRequest, form: ContactForm, heading: str, key: int | None = None) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
-        known, made = form.known_sites()
-        given = form.cleaned_data["addresses"]
+        addresses, sites = form.cleaned_data["addresses"], form.cleaned_data["site_domains"]
         try:
             contact = contacts.save(
-                signed_in(request), form.save(commit=False), given, [*known, *made], form.changed_data
+                signed_in(request), form.save(commit=False), addresses, sites, form.changed_data
             )
         except contacts.AddressTakenError as error:
             form.add_error("addresses", str(error))

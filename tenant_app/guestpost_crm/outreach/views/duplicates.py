@@ -19,7 +19,11 @@ from guestpost_crm.outreach.views.common import writing
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
     """Records that may be one."""
-    context = {"sites": merging.similar_sites(), "contacts": merging.similar_contacts()}
+    context = {
+        "sites": merging.similar_sites(),
+        "contacts": merging.similar_contacts(),
+        "namesakes": merging.namesakes(),
+    }
     return render(request, "outreach/duplicates.html", context)
 
 

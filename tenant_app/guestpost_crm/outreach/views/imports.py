@@ -1,4 +1,4 @@
-"""Importing sites: the file, the preview with its mapping, the import."""
+"""Importing sites and contacts: the file, the preview with its mapping, the import."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ from django.views.decorators.http import require_http_methods
 
 from guestpost_crm.accounts.middleware import signed_in
 from guestpost_crm.outreach import csvfiles
-from guestpost_crm.outreach.models import SiteImport
+from guestpost_crm.outreach.models import Spreadsheet
 from guestpost_crm.outreach.models.custom import Target
 from guestpost_crm.outreach.services import custom, imports
 from guestpost_crm.outreach.views.common import UNPROCESSABLE, writing
 
+_SHOWN = 8
+
+
+def _words(target: str) -> dict[str, Any]:
+    """What pages say of a kind of records, and where they are."""
+    if target == Target.CONTACT:
+        return {"heading": _("Import contacts"), "list": "contacts", "begin": "contact-import"}
+    return {"heading": _("Import sites"), "list": "sites", "begin": "site-import"}
+
 
 @require_http_methods(["GET", "POST"])
 @writing
-def begin(request: HttpRequest) -> HttpResponse:
+def begin(request: HttpRequest, target: str = Target.SITE) -> HttpResponse:
     """Choose a file."""
     problem = ""
     if request.method == "POST":
@@ -31,11 +40,12 @@ def begin(request: HttpRequest) -> HttpResponse:
             problem = _("The file is larger than %(most)s MB: split it.") % {"most": imports.MOST_BYTES >> 20}
         else:
             try:
-                batch = imports.upload(signed_in(request), file.name or "", file.read())
+                batch = imports.upload(signed_in(request), file.name or "", file.read(), target)
                 return redirect("import", key=batch.pk)
             except csvfiles.CsvError as error:
-                problem = str(error)
-    context = {"problem": problem, "fields": imports.FIELDS.values()}
+                problem = error.shown()
+    fields = imports.IMPORTERS[target].fields.values()
+    context = {"problem": problem, "fields": fields, "target": target, **_words(target)}
     return render(request, "outreach/import_begin.html", context, status=UNPROCESSABLE if problem else 200)
 
 
@@ -43,22 +53,22 @@ def begin(request: HttpRequest) -> HttpResponse:
 @writing
 def show(request: HttpRequest, key: int) -> HttpResponse:
     """What the file would change; the mapping can be corrected, then it is imported."""
-    batch = get_object_or_404(SiteImport, pk=key, person=signed_in(request))
+    batch = get_object_or_404(Spreadsheet, pk=key, person=signed_in(request))
     if batch.done_at is not None:
-        return render(request, "outreach/import_done.html", {"batch": batch})
+        return render(request, "outreach/import_done.html", {"batch": batch, **_words(batch.target)})
     chosen = _mapping(request) if request.method == "POST" else None
     if request.method == "POST" and request.POST.get("do") == "import" and chosen is not None:
         try:
             done = imports.run(signed_in(request), key, chosen)
         except csvfiles.CsvError as error:
-            messages.error(request, str(error))
+            messages.error(request, error.shown())
         else:
             told = {"made": done.made, "changed": done.changed, "unchanged": done.unchanged}
             messages.success(
                 request, _("Imported: %(made)s new, %(changed)s changed, %(unchanged)s as before.") % told
             )
             return redirect("import", key=key)
-    found = imports.preview(batch.content, chosen)
+    found = imports.preview(batch, chosen)
     status = UNPROCESSABLE if request.method == "POST" and found.problems else 200
     return render(request, "outreach/import.html", _context(batch, found), status=status)
 
@@ -73,9 +83,10 @@ def _mapping(request: HttpRequest) -> dict[int, str]:
     return mapping
 
 
-def _context(batch: SiteImport, found: imports.Preview) -> dict[str, Any]:
-    choices = [*imports.FIELDS.items()]
-    choices += [(f"custom.{each.key}", each.label) for each in custom.definitions(Target.SITE)]
+def _context(batch: Spreadsheet, found: imports.Preview) -> dict[str, Any]:
+    fields = imports.IMPORTERS[batch.target].fields
+    choices = [*fields.items()]
+    choices += [(f"custom.{each.key}", each.label) for each in custom.definitions(batch.target)]
     columns = [
         {
             "number": number,
@@ -90,8 +101,9 @@ def _context(batch: SiteImport, found: imports.Preview) -> dict[str, Any]:
         "found": found,
         "columns": columns,
         "choices": choices,
+        "key_label": fields[found.key],
         "problems": found.problems[: imports.MOST_TOLD],
         "more_problems": max(0, len(found.problems) - imports.MOST_TOLD),
-        "has_domain": "domain" in found.mapping.values(),
-        "rows": found.sites[:8],
+        "rows": found.records[:_SHOWN],
+        **_words(batch.target),
     }

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, QuerySet, Sum
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -19,7 +20,17 @@ from guestpost_crm.outreach.forms.orders import OrderFilter, OrderForm
 from guestpost_crm.outreach.models import Order, Site
 from guestpost_crm.outreach.models.custom import Target
 from guestpost_crm.outreach.models.orders import Stage
-from guestpost_crm.outreach.services import billing, custom, history, listing, orders, sites, stages
+from guestpost_crm.outreach.services import (
+    billing,
+    custom,
+    drafts,
+    history,
+    listing,
+    orders,
+    saved,
+    sites,
+    stages,
+)
 from guestpost_crm.outreach.views.common import UNPROCESSABLE, download, list_context, today, writing
 
 _SORTS = {
@@ -39,6 +50,7 @@ def board(request: HttpRequest) -> HttpResponse:
     columns = [
         {
             "stage": stage,
+            "moves": _moves(stage) if signed_in(request).may_write else [],
             "orders": orders.column(found, stage),
             "count": counts.get(stage, 0),
             "sums": sums.get(stage, []),
@@ -51,14 +63,28 @@ def board(request: HttpRequest) -> HttpResponse:
         "filter": form,
         "filtered": any(request.GET.get(name) for name in form.fields),
         "more_filters": any(request.GET.get(name) for name in form.fields if name != "q"),
-        "stages": Stage.choices,
         "done": [(stage, stage.label, counts.get(stage, 0)) for stage in (Stage.PAID, Stage.LOST)],
         "niches": sites.words("niche"),
         "today": today(),
+        "orders_address": reverse("orders"),
+        "due_words": _("(overdue)"),
+        "lost_words": _("Link lost"),
         "any_order": bool(counts) or Order.objects.exists(),
         "query": request.GET.urlencode(),
+        "views": saved.for_page(signed_in(request), "orders"),
+        "view_page": "orders",
     }
     return render(request, "outreach/board.html", context)
+
+
+def _moves(stage: Stage) -> list[tuple[Stage, str, str]]:
+    """Where a card may go by one click: the stage, the words and the sign for it."""
+    neighbours = ((stages.neighbour(stage, -1), "←"), (stages.neighbour(stage, 1), "→"))
+    return [
+        (to, _("Move to “%(stage)s”") % {"stage": to.label}, sign)
+        for to, sign in neighbours
+        if to is not None
+    ]
 
 
 def _sums(found: QuerySet[Order]) -> dict[str, list[tuple[Any, str]]]:
@@ -87,15 +113,17 @@ def index(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, key: int) -> HttpResponse:
     """An order with its offers, placements, invoices and history."""
     order = get_object_or_404(Order.objects.select_related("site", "contact", "assigned", "thread"), pk=key)
+    following = stages.neighbour(Stage(order.stage), 1)
     context = {
         "order": order,
         "stages": Stage.choices,
-        "following": stages.step(order.stage, 1),
-        "blocked": stages.blocked(order, stages.step(order.stage, 1)),
+        "following": following,
+        "blocked": stages.blocked(order, following) if following else "",
         "way": [(stage, stage.label, stage.value) for stage in stages.WAY],
         "offers": order.offers.select_related("contact"),
         "placements": order.placements.all(),
         "invoices": billing.with_paid(order.invoices.all()),
+        "drafts": drafts.of(order),
         "history": history.of(order),
         "custom": custom.shown(custom.definitions(Target.ORDER), order.custom),
         "today": today(),
@@ -148,9 +176,27 @@ def _form(request: HttpRequest, form: OrderForm, heading: str, key: int | None =
 @require_POST
 @writing
 def move(request: HttpRequest, key: int) -> HttpResponse:
-    """Move an order to another stage, from the board or its page."""
+    """Move an order to another stage, from its page."""
+    _move(request, key, request.POST.get("from", ""), request.POST.get("to", ""))
+    return redirect("order", key=key)
+
+
+@require_POST
+@writing
+def move_on_board(request: HttpRequest) -> HttpResponse:
+    """Move a card of the board; `move` is order, stage seen, stage wanted: `12.agreed.writing`."""
+    key, _dot, stages_named = request.POST.get("move", "").partition(".")
+    expected, _dot, to = stages_named.partition(".")
+    if not (key.isascii() and key.isdigit() and len(key) < 18):
+        raise Http404
+    _move(request, int(key), expected, to)
+    following = request.POST.get("next", "")
+    safe = following.startswith("/orders") and url_has_allowed_host_and_scheme(following, None)
+    return redirect(following if safe else "orders")
+
+
+def _move(request: HttpRequest, key: int, expected: str, to: str) -> None:
     get_object_or_404(Order, pk=key)
-    expected, to = request.POST.get("from", ""), request.POST.get("to", "")
     try:
         order = orders.move(signed_in(request), key, expected, to)
     except orders.MoveError as error:
@@ -158,10 +204,6 @@ def move(request: HttpRequest, key: int) -> HttpResponse:
     else:
         told = {"site": order.site, "stage": order.get_stage_display()}
         messages.success(request, _("%(site)s is at “%(stage)s” now.") % told)
-    following = request.POST.get("next", "")
-    if following.startswith("/orders") and url_has_allowed_host_and_scheme(following, None):
-        return redirect(following)
-    return redirect("order", key=key)
 
 
 @require_GET

@@ -40,7 +40,7 @@ PROBLEMS = {
     "too-many-redirects": gettext_lazy("The page leads from one address to the next without end."),
     "not-html": gettext_lazy("What is there is not a page."),
     "too-large": gettext_lazy(
-        "The page is too large to be read in full, and the link is not in its first part."
+        "The page could not be read in full, and the link is not in the part that was."
     ),
 }
 

@@ -15,22 +15,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
+
+from guestpost_crm.privacy.export.beside import Behind
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+# Smaller writes go together.
+_SMALL = 64 * 1024
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class ArchiveError(Exception):
     """The archive is no whole export; the message says what is wrong with it."""
-
-
-class Sink(Protocol):
-    """Somewhere to write bytes."""
-
-    def write(self, data: bytes, /) -> object:
-        """Write all of them."""
 
 
 @dataclass(frozen=True)
@@ -43,41 +40,56 @@ class Member:
     count: int
 
 
-class _Hashed(io.RawIOBase):
-    """Passes bytes on and hashes them; can't be sought in, so the ZIP is written in one go."""
+class _Unseekable(io.RawIOBase):
+    """Passes bytes on; can't be sought in, so the ZIP is written in one go."""
 
-    def __init__(self, target: Sink) -> None:
+    def __init__(self, target: Behind) -> None:
         self._target = target
-        self.digest = hashlib.sha256()
-        self.size = 0
         self.given_up = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        if self.given_up:
-            return len(data)
-        self._target.write(data)
-        self.digest.update(data)
-        self.size += len(data)
-        return len(data)
+        return len(data) if self.given_up else self._target.write(data)
 
 
 class MemberWriter:
     """Writes one member; set `count` before it is closed."""
 
     def __init__(self, target: IO[bytes]) -> None:
-        self._hashed = _Hashed(target)
+        self._target = target
+        self._digest = hashlib.sha256()
+        self._small: list[bytes] = []
+        self._waiting = 0
+        self._size = 0
         self.count = 0
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
-        self._hashed.write(data)
+        if len(data) >= _SMALL:
+            self.flush()
+            self._write(data)
+            return
+        self._small.append(data)
+        self._waiting += len(data)
+        if self._waiting >= _SMALL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waited for more to go with it."""
+        if self._small:
+            self._write(b"".join(self._small))
+            self._small, self._waiting = [], 0
+
+    def _write(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._size += len(data)
+        self._target.write(data)
 
     def member(self, name: str) -> Member:
-        """What the manifest says of it."""
-        return Member(name, self._hashed.size, self._hashed.digest.hexdigest(), self.count)
+        """What the manifest says of it, after `flush`."""
+        return Member(name, self._size, self._digest.hexdigest(), self.count)
 
 
 class ArchiveWriter:
@@ -90,9 +102,10 @@ class ArchiveWriter:
         about: what the manifest says besides the files, such as the tenant's name.
     """
 
-    def __init__(self, target: Sink, about: dict[str, Any]) -> None:
-        self._hashed = _Hashed(target)
-        self._zip = zipfile.ZipFile(self._hashed, "w", zipfile.ZIP_STORED, allowZip64=True)
+    def __init__(self, target: IO[bytes], about: dict[str, Any]) -> None:
+        self._behind = Behind(target)
+        self._unseekable = _Unseekable(self._behind)
+        self._zip = zipfile.ZipFile(self._unseekable, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._about = about
         self.members: list[Member] = []
 
@@ -100,11 +113,15 @@ class ArchiveWriter:
         return self
 
     def __exit__(self, kind: object, *exception: object) -> None:
-        if kind is None:
-            self._complete()
-        # Without this the ZIP would complete itself whenever it is collected.
-        self._hashed.given_up = True
-        self._zip.close()
+        try:
+            if kind is None:
+                self._complete()
+                self._behind.close()
+        finally:
+            self._behind.abandon()
+            # Without this the ZIP would complete itself whenever it is collected.
+            self._unseekable.given_up = True
+            self._zip.close()
 
     @contextmanager
     def member(self, name: str) -> Iterator[MemberWriter]:
@@ -114,6 +131,7 @@ class ArchiveWriter:
         with self._zip.open(info, "w", force_zip64=True) as target:
             writer = MemberWriter(target)
             yield writer
+            writer.flush()
         self.members.append(writer.member(name))
 
     def _complete(self) -> None:
@@ -132,13 +150,13 @@ class ArchiveWriter:
 
     @property
     def sha256(self) -> str:
-        """Of everything written so far."""
-        return self._hashed.digest.hexdigest()
+        """Of all of it, once it is complete."""
+        return self._behind.sha256
 
     @property
     def size(self) -> int:
         """Bytes written so far."""
-        return self._hashed.size
+        return self._behind.size
 
 
 class ArchiveReader:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from django.utils import timezone
 from guestpost_crm.environment import current
 from guestpost_crm.gmail.models import Label, Mailbox, OutboxMessage
 from guestpost_crm.inbox.models import Message
+from guestpost_crm.outreach.models import DraftFile
 from guestpost_crm.privacy.export import mbox, tables
 from guestpost_crm.privacy.export.archive import ArchiveWriter
-from guestpost_crm.privacy.export.content import one_snapshot, raw_messages
+from guestpost_crm.privacy.export.content import RawMessage, one_snapshot, raw_messages
 
 ARCHIVE = "export.zip"
 UNFINISHED = "export.zip.unfinished"
@@ -84,11 +87,19 @@ def mailbox_file(mailbox: Mailbox) -> str:
     )
 
 
+def draft_file(key: int, name: str) -> str:
+    """The archive's file for a draft."""
+    plain = "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in name[-120:])
+    return f"drafts/{key}-{plain}"
+
+
 def _about() -> dict[str, Any]:
     return {
         "tenant": current().tenant_name,
+        "tenant_uid": current().tenant_uid,
         "exported_at": timezone.now().astimezone(dt.UTC).isoformat(timespec="seconds"),
         "mail": "mail/*.mbox: every message with its attachments, labels in X-Gmail-Labels (mboxrd)",
+        "drafts": "drafts/*: the files that were uploaded for orders, as they are",
         "tables": "tables/*.jsonl: the CRM's records; tables/*.csv: the same for spreadsheets",
     }
 
@@ -108,6 +119,7 @@ class _Export:
         for mailbox in Mailbox.objects.order_by("pk"):
             self._mailbox(mailbox)
         self._outbox()
+        self._drafts()
 
     def _told(self) -> None:
         self._progress.size = self._archive.size
@@ -132,37 +144,46 @@ class _Export:
 
     def _mailbox(self, mailbox: Mailbox) -> None:
         names = dict(Label.objects.filter(mailbox=mailbox).values_list("gmail_id", "name"))
+
+        def headers(
+            key: int, gmail_id: str, thread: str, labels: list[str], received_at: dt.datetime
+        ) -> dict[str, str]:
+            return {
+                "X-GM-MSGID": gmail_id,
+                "X-GM-THRID": thread,
+                "X-Gmail-Labels": ", ".join(names.get(label, label) for label in labels),
+                "X-GuestPostCRM-Received": received_at.isoformat(),
+                "X-GuestPostCRM-Id": str(key),
+            }
+
         columns = ("pk", "gmail_id", "thread__gmail_id", "labels", "received_at")
         messages = raw_messages(Message.objects.filter(mailbox=mailbox), *columns)
-
-        def entries() -> Iterator[tuple[dict[str, str], Any]]:
-            for each in messages:
-                key, gmail_id, thread, labels, received_at = each.row
-                yield (
-                    {
-                        "X-GM-MSGID": gmail_id,
-                        "X-GM-THRID": thread,
-                        "X-Gmail-Labels": ", ".join(names.get(label, label) for label in labels),
-                        "X-GuestPostCRM-Received": received_at.isoformat(),
-                        "X-GuestPostCRM-Id": str(key),
-                    },
-                    each,
-                )
-
-        self._mbox(mailbox_file(mailbox), entries())
+        self._mbox(mailbox_file(mailbox), messages, headers)
 
     def _outbox(self) -> None:
-        messages = raw_messages(OutboxMessage.objects.all(), "pk", "state")
-        entries = (
-            ({"X-GuestPostCRM-Id": str(each.row[0]), "X-GuestPostCRM-State": each.row[1]}, each)
-            for each in messages
-        )
-        self._mbox(OUTBOX, entries)
+        def headers(key: uuid.UUID, state: str) -> dict[str, str]:
+            return {"X-GuestPostCRM-Id": str(key), "X-GuestPostCRM-State": state}
 
-    def _mbox(self, name: str, entries: Iterator[tuple[dict[str, str], Any]]) -> None:
-        with self._archive.member(name) as target:
-            for headers, message in entries:
-                for piece in mbox.entry(headers, message.size, message.pieces):
+        self._mbox(OUTBOX, raw_messages(OutboxMessage.objects.all(), "pk", "state"), headers)
+
+    def _drafts(self) -> None:
+        with closing(raw_messages(DraftFile.objects.all(), "pk", "name")) as drafts:
+            for each in drafts:
+                with self._archive.member(draft_file(*each.row)) as target:
+                    for piece in each.pieces:
+                        target.write(piece)
+                    target.count = 1
+                self._told()
+
+    def _mbox(
+        self,
+        name: str,
+        messages: Generator[RawMessage, None, None],
+        headers: Callable[..., dict[str, str]],
+    ) -> None:
+        with self._archive.member(name) as target, closing(messages):
+            for message in messages:
+                for piece in mbox.entry(headers(*message.row), message.size, message.pieces):
                     target.write(piece)
                 target.count += 1
                 self._progress.messages += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,11 +19,13 @@ from guestpost_crm.gmail.models import Mailbox, MailboxState, OutboxMessage
 from guestpost_crm.inbox import services as inbox
 from guestpost_crm.inbox import storage
 from guestpost_crm.inbox.models import Message
+from guestpost_crm.outreach.models import DraftFile
 from guestpost_crm.privacy.export import mbox, tables
 from guestpost_crm.privacy.export.archive import ArchiveError, ArchiveReader
-from guestpost_crm.privacy.export.exporting import OUTBOX, mailbox_file
+from guestpost_crm.privacy.export.exporting import OUTBOX, draft_file, mailbox_file
 
-_WITH_MAIL: tuple[type[Model], ...] = (Message, OutboxMessage)
+# Their contents are files of their own in the archive.
+_WITH_FILES: tuple[type[Model], ...] = (Message, OutboxMessage, DraftFile)
 
 
 def import_archive(path: Path) -> dict[str, int]:
@@ -41,12 +45,13 @@ def import_archive(path: Path) -> dict[str, int]:
         _require_empty()
         with transaction.atomic():
             for model in tables.exported():
-                if model not in _WITH_MAIL:
+                if model not in _WITH_FILES:
                     _load(archive, model)
             # Consents belong to the server that they were given to.
             Mailbox.objects.update(state=MailboxState.NEEDS_CONSENT)
             _load_messages(archive)
             _load_outbox(archive)
+            _load_drafts(archive)
             _reset_sequences()
         return {member.name: member.count for member in archive.members}
 
@@ -95,6 +100,17 @@ def _load_outbox(archive: ArchiveReader) -> None:
         for record in _lines(archive, OutboxMessage):
             record.object.raw = storage.write(_next(entries, record.object.pk))
             record.save()
+
+
+def _load_drafts(archive: ArchiveReader) -> None:
+    for record in _lines(archive, DraftFile):
+        file: DraftFile = record.object
+        name = draft_file(file.pk, file.name)
+        with archive.open(name) as source, tempfile.SpooledTemporaryFile(max_size=1 << 20) as copy:
+            shutil.copyfileobj(source, copy)
+            copy.seek(0)
+            file.raw = storage.write(copy)
+        record.save()
 
 
 def _next(entries: Iterator[mbox.Entry], key: object) -> IO[bytes]:

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
 
+from guestpost_crm.web.numbers import number
+
 SIZE = "X-GuestPostCRM-Size"
 _FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_CUT = re.compile(rb">*(?:F|Fr|Fro|From)?")
 _SEPARATOR = b"From guestpostcrm@localhost Thu Jan  1 00:00:00 1970\n"
 _LINE = 1 << 16
 _SPOOLED = 1 << 20
@@ -48,22 +51,21 @@ def entry(headers: Mapping[str, str], size: int, pieces: Iterable[bytes]) -> Ite
 
 def _quoted(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Quote lines that begin like a From_ line, wherever the pieces are cut."""
-    rest = b""
+    held = b""
     fresh = True
     for piece in pieces:
-        # What follows the last line break may go on in the next piece.
-        whole, separator, tail = (rest + piece).rpartition(b"\n")
-        block = whole + separator
+        block = held + piece if held else piece
+        begin = block.rfind(b"\n") + 1
+        # How a From_ line begins may go on in the next piece. Nothing else is held back, or copied.
+        if (begin or fresh) and len(block) - begin <= _LINE and _CUT.fullmatch(block, begin):
+            block, held = block[:begin], block[begin:]
+        else:
+            held = b""
         if block:
             yield _mark(block) if fresh else _after_first_line(block)
-            fresh = True
-        if len(tail) > _LINE:
-            # A line this long is passed on in parts; only its beginning can look like a From_ line.
-            yield _mark(tail) if fresh else tail
-            fresh, tail = False, b""
-        rest = tail
-    if rest:
-        yield _mark(rest) if fresh else rest
+            fresh = block.endswith(b"\n")
+    if held:
+        yield held
 
 
 def _after_first_line(block: bytes) -> bytes:
@@ -104,9 +106,9 @@ def _headers(source: IO[bytes]) -> tuple[dict[str, str], int]:
             raise MboxError("a message has no size")
         headers[name] = value.rstrip("\n")
     size = headers.pop(SIZE)
-    if not size.isdigit():
+    if (length := number(size)) is None:
         raise MboxError("a message's size is no number")
-    return headers, int(size)
+    return headers, length
 
 
 def _copy(source: IO[bytes], target: IO[bytes]) -> bytes:

@@ -6,6 +6,7 @@ Started again after whatever happened to it, it begins anew unless the complete 
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import hmac
 import signal
@@ -17,8 +18,10 @@ from types import FrameType
 from typing import Any
 
 import structlog
+from django.db import DatabaseError
 from django.utils import timezone
 
+from guestpost_crm.crypto.services import DecryptionError
 from guestpost_crm.environment import current, secret
 from guestpost_crm.gmail.models import Mailbox
 from guestpost_crm.privacy import kubernetes
@@ -38,7 +41,11 @@ def access_key(name: str) -> str:
 
 
 def run() -> int:
-    """Write, tell, serve; returns when the export has expired or on SIGTERM."""
+    """Write, tell, serve until it expires, then wait for SIGTERM.
+
+    Returns:
+        0 after SIGTERM, 1 when it has to be started again.
+    """
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -52,16 +59,26 @@ def run() -> int:
     if body is None:
         return 1
     status = body.get("status", {})
-    if not (folder / ARCHIVE).exists() or status.get("phase") != "Complete":
-        expires = _write(folder, name, int(body["spec"]["retentionSeconds"]), ended)
-    else:
-        expires = dt.datetime.fromisoformat(status["expiresAt"])
+    complete = status.get("phase") == "Complete"
+    expires = dt.datetime.fromisoformat(status["expiresAt"]) if complete else None
+    if expires is None or (expires > timezone.now() and not (folder / ARCHIVE).exists()):
+        try:
+            expires = _write(folder, name, int(body["spec"]["retentionSeconds"]), ended)
+        except (OSError, DecryptionError, DatabaseError) as error:
+            log.warning("export failed", export=name, problem=type(error).__name__)
+            failed = _failed(error)
+            _until_told(lambda: kubernetes.patch_status(PLURAL, name, failed), ended)
+            return 1
     if ended.is_set():
         return 1
     log.info("export served", export=name)
     with server.serving(folder / ARCHIVE, access_key(name), lambda: _downloaded(name)):
         while not ended.is_set() and (left := (expires - timezone.now()).total_seconds()) > 0:
             ended.wait(min(left, 3600))
+    if not ended.is_set():
+        # Nobody gets it any more, also before the operator takes the volume away.
+        (folder / ARCHIVE).unlink(missing_ok=True)
+        ended.wait()
     return 0
 
 
@@ -94,6 +111,38 @@ def _complete(summary: Summary, completed: dt.datetime, expires: dt.datetime) ->
         "sha256": summary.sha256,
         "completedAt": _moment(completed),
         "expiresAt": _moment(expires),
+    }
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    """What the status says of a failure: nothing of what the archive was to hold."""
+    reason, message = "Failed", f"{type(error).__name__}; see the log of the export's pod"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        reason, message = (
+            "VolumeFull",
+            "the archive does not fit on its volume, which is as large as the database's",
+        )
+    elif isinstance(error, DecryptionError):
+        reason, message = (
+            "NotDecrypted",
+            "something in the database cannot be decrypted with the tenant's key",
+        )
+    elif isinstance(error, DatabaseError):
+        reason, message = "DatabaseUnavailable", "the database does not answer"
+    now = _moment(timezone.now())
+    common = {"lastTransitionTime": now, "observedGeneration": 1}
+    return {
+        "phase": "Failed",
+        "conditions": [
+            {"type": "Complete", "status": "False", "reason": reason, "message": "", **common},
+            {
+                "type": "Failed",
+                "status": "True",
+                "reason": reason,
+                "message": f"{message}; it is tried again",
+                **common,
+            },
+        ],
     }
 
 

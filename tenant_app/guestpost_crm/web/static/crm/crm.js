@@ -22,25 +22,6 @@ if (body.dataset.newestAddress) {
 // What goes on by itself is looked at again.
 if (body.dataset.reload) setInterval(() => { if (!document.hidden) location.reload(); }, Number(body.dataset.reload));
 
-// j and k move through the list, Enter opens, r replies, u goes back.
-const rows = [...document.querySelectorAll(".threads a")];
-const move = (step) => {
-  const next = rows[Math.max(0, Math.min(rows.length - 1, rows.indexOf(document.activeElement) + step))];
-  if (next) next.focus();
-};
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(input|textarea|select)$/i.test(event.target.tagName)) return;
-  if (event.key === "j") move(1);
-  else if (event.key === "k") move(-1);
-  else if (event.key === "r") {
-    const field = document.querySelector("#reply-form textarea");
-    if (field) { event.preventDefault(); field.focus(); }
-  } else if (event.key === "u") {
-    const up = document.querySelector("a[rel=up]");
-    if (up) up.click();
-  }
-});
-
 // One click, one message.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
@@ -50,4 +31,17 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 }
 window.addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
+});
+
+// Where we are is in sight, however narrow the strip; a menu closes by Escape and by a click elsewhere.
+const here = document.querySelector(".strip [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+const closeMenus = (but) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== but) menu.open = false;
+};
+document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.activeElement.closest("details.menu[open]");
+  if (menu) menu.querySelector("summary").focus();
+  if (event.key === "Escape") closeMenus(null);
 });

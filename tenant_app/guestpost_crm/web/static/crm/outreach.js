@@ -4,18 +4,25 @@ document.documentElement.classList.add("js");
 
 // Moving a card is sending its own form: what the server refuses is told by the page that comes back.
 const board = document.querySelector("[data-board]");
+const moves = document.querySelector("[data-moves]");
+const stageOf = (tile) => tile.closest(".column").dataset.stage;
 const send = (tile, stage) => {
-  const form = tile.querySelector("form.move");
-  if (!form || tile.dataset.stage === stage || form.dataset.sent) return;
-  form.elements.to.value = stage;
-  sessionStorage.setItem("board", JSON.stringify({ left: board.scrollLeft, top: window.scrollY, order: tile.dataset.order }));
-  form.requestSubmit();
+  if (stageOf(tile) === stage || moves.dataset.sent) return;
+  const move = document.createElement("input");
+  move.type = "hidden";
+  move.name = "move";
+  move.value = `${tile.dataset.order}.${stageOf(tile)}.${stage}`;
+  moves.append(move);
+  keepPlace(tile);
+  moves.requestSubmit();
 };
+const keepPlace = (tile) => sessionStorage.setItem("board", JSON.stringify({ left: board.scrollLeft, top: window.scrollY, order: tile.dataset.order }));
 if (board) {
   let dragged = null;
   const columns = [...board.querySelectorAll("[data-stage].column")];
   for (const tile of board.querySelectorAll(".tile")) {
-    if (!tile.querySelector("form.move")) continue;
+    if (!tile.querySelector("button")) continue;
+    for (const button of tile.querySelectorAll("button")) button.addEventListener("click", () => keepPlace(tile));
     tile.draggable = true;
     tile.addEventListener("dragstart", (event) => {
       dragged = tile;
@@ -29,10 +36,10 @@ if (board) {
       for (const column of columns) column.classList.remove("over");
     });
     tile.addEventListener("keydown", (event) => {
-      if (!event.shiftKey || !/^Arrow(Left|Right)$/.test(event.key) || /^(select|input)$/i.test(event.target.tagName)) return;
-      const stages = [...tile.querySelector("select").options].map((option) => option.value);
-      const next = stages[stages.indexOf(tile.dataset.stage) + (event.key === "ArrowRight" ? 1 : -1)];
-      if (next && next !== "lost") { event.preventDefault(); send(tile, next); }
+      if (!event.shiftKey || !/^Arrow(Left|Right)$/.test(event.key)) return;
+      const buttons = [...tile.querySelectorAll("button")];
+      const button = event.key === "ArrowRight" ? buttons.at(-1) : buttons.length > 1 ? buttons[0] : null;
+      if (button) { event.preventDefault(); button.click(); }
     });
   }
   for (const column of columns) {

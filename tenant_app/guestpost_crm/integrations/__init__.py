@@ -1,0 +1,1 @@
+"""What other programs get: tokens, an API that is described by OpenAPI, and webhooks."""

@@ -1,0 +1,1 @@
+"""What this CRM writes to people by itself: invitations, lost links, the safety of accounts and data."""

@@ -1,0 +1,27 @@
+"""What every page says about support access: who looks in now, and who asks to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from guestpost_crm.accounts.models import Person, Role
+from guestpost_crm.support import access
+from guestpost_crm.support.models import SupportAccess
+
+
+def banner(request: HttpRequest) -> dict[str, Any]:
+    """For people of the customer: what is active and what waits; for a guest: that they are one."""
+    person = request.user if hasattr(request, "user") else None
+    if not isinstance(person, Person):
+        return {}
+    if person.role == Role.SUPPORT:
+        return {"support_guest": getattr(request, "support_access", None)}
+    access.look_soon()
+    waiting = SupportAccess.objects.waiting().count() if access.may_decide(person) else 0
+    return {
+        "support_active": list(SupportAccess.objects.active()),
+        "support_waiting": waiting,
+        "support_may_end": access.may_end(person),
+    }

@@ -1,0 +1,1 @@
+"""Writing mail: replies, forwards, new mail, templates, and what waits to be sent."""
