@@ -1,0 +1,174 @@
+"""One job with several tenants: some at a time, with progress, and a result by tenant.
+
+Nothing is kept between two requests: the page carries what is left, and asks for the next few by itself.
+Leaving it stops it after those that are under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from guestpost_dashboard import forms, query, said
+from guestpost_dashboard.backends.api import Api
+from guestpost_dashboard.backends.errors import ApiError, ForbiddenError, GoneError, InvalidError, TokenError
+from guestpost_dashboard.backends.kinds import TENANT
+from guestpost_dashboard.calls import Given, RefusedError
+from guestpost_dashboard.forms import Field
+from guestpost_dashboard.jobs import JOBS, Job
+from guestpost_dashboard.pages import acting, asking, rendering
+from guestpost_dashboard.pages.asking import Outcome
+from guestpost_dashboard.pages.rights import may, require_fleet
+from guestpost_dashboard.said import Placed
+
+MOST = 1000
+# Calls at the same time, and tenants of one request: results show early, the API server serves others too.
+AT_ONCE = 4
+STEP = 8
+
+
+async def ask(request: Request) -> Response:
+    """Which tenants, and what the job needs."""
+    job, names = _job(request), _names(request)
+    if not names:
+        raise InvalidError(422, "Invalid", "No tenant is chosen: go back and tick some.")
+    if len(names) > MOST:
+        raise InvalidError(
+            422, "Invalid", f"{len(names):,} tenants are chosen, and {MOST:,} are the most: narrow it down."
+        )
+    await require_fleet(request)
+    if not job.kind.namespaced and not await may(request, job.verb, job.kind):
+        await rendering.api(request).patch(TENANT, names[0], {}, dry_run=True)
+        raise ForbiddenError(403, "Forbidden", "You may not do this.")
+    shape = await acting.fields(request, job)
+    return _page(request, job, names, shape, {}, Placed({}, ()))
+
+
+async def do(request: Request) -> Response:
+    """The first, or the next few."""
+    job = _job(request)
+    shape = await acting.fields(request, job)
+    typed = asking.texts(await request.form())
+    run = _run(typed)
+    given, wrong = acting.given_by(job, shape, typed)
+    if wrong:
+        return _page(request, job, run.left, shape, typed, said.placed(shape, (), wrong), 422)
+    step = run.left[:STEP]
+    found = await _several(rendering.api(request), job, step, given)
+    again = tuple(each.name for each in found if each.kind == "away")
+    run = Run(
+        left=(*again, *run.left[STEP:]),
+        total=run.total,
+        bad=(*run.bad, *(each.name for each in found if each.kind not in ("done", "skipped", "away"))),
+        good=run.good + sum(each.kind == "done" for each in found),
+    )
+    return rendering.page(
+        request,
+        "doing/running-part.html" if rendering.is_htmx(request) else "doing/running.html",
+        job=job,
+        run=run,
+        found=found,
+        # Nobody answers: going on at once would only fail the rest.
+        halted=bool(again),
+        carried=_carried(job, shape, typed),
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """How far it is: which tenants are left, how many there are, which it failed with, how many are done."""
+
+    left: tuple[str, ...]
+    total: int
+    bad: tuple[str, ...] = ()
+    good: int = 0
+
+
+def _run(typed: Mapping[str, str]) -> Run:
+    left, bad = _listed(typed.get("left", "")), _listed(typed.get("bad", ""))
+    total, good = (
+        int(text) if text.isascii() and text.isdigit() else 0
+        for text in (typed.get("total", ""), typed.get("good", ""))
+    )
+    if not left:
+        raise InvalidError(422, "Invalid", "No tenant is left to do it with.")
+    return Run(left, max(total, len(left)), bad, good)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return asking.names(text.split(",")[:MOST])
+
+
+def _job(request: Request) -> Job:
+    job = JOBS.get(request.path_params["job"])
+    if job is None or not job.many:
+        raise GoneError(404, "NotFound", "There is no such page.")
+    return job
+
+
+def _names(request: Request) -> tuple[str, ...]:
+    """The tenants that are named, or all that the fleet's page would show for the same address."""
+    given = request.query_params
+    if "all" in given:
+        asked = query.parse(given.multi_items())
+        return tuple(row.name for row in request.app.state.fleet if asked.matches(row))
+    return asking.names(given.getlist("tenant"))
+
+
+async def _several(api: Api, job: Job, names: Sequence[str], given: Given) -> list[Outcome]:
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str) -> Outcome:
+        async with free:
+            try:
+                tenant = await api.get(TENANT, name)
+                await asking.perform(api, job.plan(tenant, given, acting.now()))
+            except TokenError:
+                raise
+            except (ApiError, RefusedError) as error:
+                return asking.outcome(name, error)
+            return asking.outcome(name, None)
+
+    return list(await asyncio.gather(*map(one, names)))
+
+
+def _carried(job: Job, shape: Field, typed: Mapping[str, str]) -> dict[str, str]:
+    """What the next request needs again."""
+    names = {field.name for field in shape.fields} | {tick.name for tick in job.ticks}
+    return {name: value for name, value in typed.items() if name in names}
+
+
+def _page(
+    request: Request,
+    job: Job,
+    names: Sequence[str],
+    shape: Field,
+    texts: Mapping[str, str],
+    problems: Placed,
+    status: int = 200,
+) -> Response:
+    return rendering.page(
+        request,
+        "doing/several.html",
+        status,
+        job=job,
+        names=names,
+        form=shape,
+        texts=texts,
+        problems=problems,
+        ticks=job.ticks,
+        suggestions=asking.suggestions(request, job.fields),
+        rows=forms.rows,
+        add="",
+    )
+
+
+routes = [
+    Route("/do/{job}", ask, methods=["GET"]),
+    Route("/do/{job}", do, methods=["POST"]),
+]
