@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
+# How long an example takes says how busy the machine is.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
+
+pytest_plugins = ["browser_fixtures", "crm_fixtures", "plane_fixtures"]
 PROMISES = Path(__file__).resolve().parent.parent / "docs" / "promises.md"
 ROW = re.compile(r"^\| (P\d+\.\d+) \| ([^|]+) \|", re.MULTILINE)
+
+LONG = ("crm", "operator")
 
 promises_key = pytest.StashKey[dict[str, str]]()
 
@@ -19,12 +29,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A client without a stand-in finds no credentials at once: it asks no metadata server.
+    os.environ["NO_GCE_CHECK"] = "true"
+    # API servers, helm and kubectl live briefly: memory is cheaper here than collecting garbage.
+    os.environ.setdefault("GOGC", "400")
     config.stash[promises_key] = dict(ROW.findall(PROMISES.read_text(encoding="utf-8")))
 
 
 def proven_by(item: pytest.Item) -> list[str]:
     """The identifiers of the promises that a test proves."""
     return [name for mark in item.iter_markers("promise") for name in mark.args]
+
+
+def stays_together(nodeid: str) -> str:
+    """Which tests one worker of pytest-xdist runs, so that what they share is started once.
+
+    Integration tests share servers with those of their folder. Where a folder takes minutes, each file of it
+    may have a worker, which then starts servers of its own. End to end, `platform` is one cluster.
+
+    Args:
+        nodeid: of a test, such as `tests/unit/crm/test_mime.py::test_it`.
+    """
+    path = nodeid.partition("::")[0]
+    _, level, folder, *_ = [*path.split("/"), ""]
+    if level == "integration" and folder not in LONG:
+        return folder
+    if level == "e2e" and folder != "test_local_cluster.py":
+        return "platform"
+    return path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`: tests that stay together go to one worker, the largest groups first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return stays_together(nodeid)
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -75,5 +75,7 @@ def manifest(name: str, owner: str) -> dict[str, Any]:
             "owner": {"name": "Olive Owner", "email": owner},
             "region": "europe-west1",
             "googleProject": "guestpost-dev",
+            # Nobody fetches a last export of it; test_leaving.py does of its own.
+            "deletion": {"finalExport": "Skip"},
         },
     }

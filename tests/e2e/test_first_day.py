@@ -129,7 +129,7 @@ def test_hostile_mail_runs_nothing_and_loads_nothing(page: Page, tenant: Any, co
     link.click()
     frame = page.frame_locator("iframe.mail")
     expect(frame.get_by_role("heading", name="Offer")).to_be_visible()
-    expect(page.get_by_text("Pictures from elsewhere were left out")).to_be_visible()
+    expect(frame.get_by_text("Pictures from elsewhere were left out")).to_be_visible()
     assert subject in page.title()
     assert frame.locator("script, form, iframe, img[src], meta[http-equiv], base, [onclick]").count() == 0
     assert not [url for url in asked if ".localhost:" not in url]

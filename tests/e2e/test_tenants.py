@@ -32,13 +32,22 @@ def test_pods_run_restricted_and_without_rights(platform: Platform, tenant: Any)
 @pytest.mark.promise("P5.1")
 def test_what_is_deleted_by_hand_comes_back(platform: Platform, tenant: Any) -> None:
     namespace = tenant.status["namespace"]["name"]
-    policies = [item["metadata"]["name"] for item in platform.get("networkpolicy", "-n", namespace)["items"]]
-    platform.kubectl("-n", namespace, "delete", "networkpolicy", policies[0])
+    before = platform.get("service", "web", "-n", namespace)["metadata"]["uid"]
+    platform.kubectl("-n", namespace, "delete", "service", "web")
     until(
-        "the policy",
-        lambda: platform.kubectl("-n", namespace, "get", "networkpolicy", policies[0], "--ignore-not-found"),
+        "the service",
+        lambda: platform.kubectl("-n", namespace, "get", "service", "web", "--ignore-not-found"),
         seconds=30,
     )
+    assert platform.get("service", "web", "-n", namespace)["metadata"]["uid"] != before
+
+
+@pytest.mark.promise("P8.2")
+def test_no_admin_opens_the_network_of_a_tenant(platform: Platform, tenant: Any) -> None:
+    namespace = tenant.status["namespace"]["name"]
+    policies = [item["metadata"]["name"] for item in platform.get("networkpolicy", "-n", namespace)["items"]]
+    with pytest.raises(RuntimeError, match="nobody makes, changes or opens networkpolicies"):
+        platform.kubectl("-n", namespace, "delete", "networkpolicy", policies[0])
 
 
 def test_deleting_a_tenant_leaves_nothing(platform: Platform, control: Control) -> None:

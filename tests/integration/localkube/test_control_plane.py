@@ -40,7 +40,9 @@ def processes(folder: Path) -> list[int]:
 def test_it_starts_without_privileges_stays_and_goes(folder: Path) -> None:
     started = run("up", folder)
     assert started.returncode == 0, started.stderr
-    assert started.stdout == f"export KUBECONFIG={folder / 'kubeconfig'}\n"
+    config, path = started.stdout.splitlines()
+    assert config == f"export KUBECONFIG={folder / 'kubeconfig'}"
+    assert path.startswith("export PATH=/")
     server = json.loads((folder / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
     assert server.startswith("https://127.0.0.1:")
     before = processes(folder)

@@ -1,0 +1,116 @@
+"""What a person does about the team, themselves and other programs, in a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+
+@pytest.fixture
+def anna(person: Callable[..., Any]) -> Any:
+    """The owner."""
+    return person("owner", "Anna Reyes")
+
+
+def test_somebody_is_invited_gets_another_role_and_leaves(
+    anna: Any, person: Callable[..., Any], at: Callable[..., Page]
+) -> None:
+    from guestpost_crm.accounts.models import Invitation, Person
+
+    tom = person("member", "Tom Hughes")
+    page = at(anna, width=360)
+    page.goto("/team")
+    page.get_by_label("Google account").fill("nobody")
+    page.get_by_label("Role", exact=True).select_option("member")
+    page.get_by_role("button", name="Invite").click()
+    # The browser itself says what an address looks like; nothing was sent.
+    assert not Invitation.objects.exists()
+    page.get_by_label("Google account").fill("eva@acme.example")
+    page.get_by_role("button", name="Invite").click()
+    expect(page.locator(".notices")).to_contain_text("eva@acme.example may sign in here")
+    page.get_by_role("button", name="Withdraw eva@acme.example").click()
+    expect(page.locator("main")).not_to_contain_text("eva@acme.example")
+    page.get_by_label("Role of Tom Hughes").select_option("manager")
+    page.get_by_role("button", name="Change Tom Hughes").click()
+    assert Person.objects.get(pk=tom.pk).role == "manager"
+    page.get_by_label("Role of Tom Hughes").select_option("none")
+    page.get_by_role("button", name="Change Tom Hughes").click()
+    expect(page.locator("main")).not_to_contain_text("Tom Hughes")
+
+
+def test_the_own_account_is_corrected_and_speaks_another_language(anna: Any, at: Callable[..., Page]) -> None:
+    page = at(anna)
+    page.goto("/account")
+    page.get_by_label("Name", exact=True).fill("Anna M. Reyes")
+    page.get_by_label("Language").select_option("de")
+    page.get_by_label("Time zone").select_option("Europe/Berlin")
+    page.get_by_role("button", name="Save").first.click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.locator("h1")).to_contain_text("Dein Konto")
+    expect(page.locator("details.account")).to_contain_text("Anna M. Reyes")
+
+
+def test_a_session_elsewhere_is_ended(anna: Any, at: Callable[..., Page]) -> None:
+    from guestpost_crm.accounts.models import SignIn
+
+    elsewhere = SignIn.objects.create(person=anna, session_key="x" * 32, agent="A phone that was lost")
+    page = at(anna, width=360)
+    page.goto("/account")
+    row = page.locator("tr", has_text="A phone that was lost")
+    row.get_by_role("button", name="End").click()
+    expect(page.locator("main")).not_to_contain_text("A phone that was lost")
+    assert not SignIn.objects.filter(pk=elsewhere.pk).exists()
+
+
+def test_a_token_is_made_shown_once_and_revoked(anna: Any, at: Callable[..., Page]) -> None:
+    page = at(anna)
+    page.goto("/integrations")
+    page.get_by_label("What it is for").fill("Reporting")
+    page.get_by_role("button", name="Make the token").click()
+    # No right was chosen, and what was typed is kept.
+    expect(page.get_by_label("What it is for")).to_have_value("Reporting")
+    page.get_by_role("checkbox").first.check()
+    page.get_by_role("button", name="Make the token").click()
+    token = page.locator("code.secret").inner_text()
+    assert len(token) > 30
+    page.goto("/integrations")
+    expect(page.locator("main")).not_to_contain_text(token)
+    page.get_by_role("button", name="Revoke Reporting").click()
+    expect(page.locator("main")).to_contain_text("No tokens yet.")
+
+
+def test_the_audit_log_tells_what_was_done_in_words_and_is_narrowed(
+    anna: Any, person: Callable[..., Any], at: Callable[..., Page], faults: Callable[[Page], list[str]]
+) -> None:
+    tom = person("member", "Tom Hughes")
+    theirs = at(tom)
+    theirs.goto("/sites/new")
+    theirs.get_by_label("Domain").fill("site.example")
+    theirs.get_by_role("button", name="Save").click()
+    expect(theirs.locator("h1")).to_contain_text("site.example")
+    page = at(anna, width=360)
+    page.goto("/audit")
+    expect(page.locator("tbody")).to_contain_text("Added the site")
+    page.get_by_label("Who").select_option(str(tom.pk))
+    page.get_by_label("What").select_option("site")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert faults(page) == []
+    page.get_by_role("link", name="site.example").click()
+    expect(page.locator("h1")).to_contain_text("site.example")
+
+
+def test_the_policy_is_accepted_before_anything_is_shown(crm_database: Any, at: Callable[..., Page]) -> None:
+    from guestpost_crm.accounts.models import Person
+
+    page = at(Person.objects.create(sub="new", email="new@acme.example", name="Nia New", role="member"))
+    page.goto("/orders")
+    expect(page.locator("h1")).to_contain_text("Our privacy policy")
+    page.get_by_role("link", name="Read the whole policy").click()
+    expect(page.locator("main")).to_contain_text("What never happens")
+    page.go_back()
+    page.get_by_role("button", name="Accept and continue").click()
+    expect(page).to_have_url("http://acme.localhost:8080/orders")
