@@ -2,10 +2,11 @@
 
 import base64
 import os
-import tempfile
 from pathlib import Path
 
-_folder = Path(tempfile.mkdtemp(prefix="crm-checks-"))
+# mypy ends without cleaning up, so a folder that stays.
+_folder = Path(__file__).parents[2] / ".mypy_cache/crm-settings"
+_folder.mkdir(parents=True, exist_ok=True)
 for _name, _content in (("secret", b"x" * 50), ("key", base64.b64encode(b"k" * 32)), ("token", b"t")):
     (_folder / _name).write_bytes(_content)
 os.environ.update(

@@ -1,4 +1,4 @@
-"""Command line: `python3 -m localkube up|down|status|kubeconfig|env|images|control-plane`."""
+"""Command line: `python3 -m localkube up|down|status|kubeconfig|env|images|build|control-plane`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from localkube import background, images, paths, target
+from localkube import addons, background, binaries, images, paths, target
 from localkube.binaries import BuildError
-from localkube.box import UnsupportedMachineError
+from localkube.box import UnsupportedMachineError, require_machine
 from localkube.cluster import Cluster, known
 from localkube.controlplane import ControlPlane
 from localkube.process import StartError
@@ -49,7 +49,18 @@ def _kubeconfig(options: argparse.Namespace) -> None:
 
 
 def _env(options: argparse.Namespace) -> None:
-    print(f"export KUBECONFIG={shlex.quote(str(Cluster(options.name).kubeconfig))}")
+    current = options.name == target.CURRENT
+    config = target.kubeconfig_of_current() if current else Cluster(options.name).kubeconfig
+    if not config.exists():
+        raise ValueError(f"cluster {options.name} does not run: start it with `make cluster`")
+    _print_environment(config, "kubectl", "helm")
+
+
+def _print_environment(config: Path, *programs: str) -> None:
+    """Lines for a shell: the cluster, and the programs for it."""
+    folders = [str(path.parent) for path in binaries.ensure(*programs).values()]
+    print(f"export KUBECONFIG={shlex.quote(str(config))}")
+    print(f'export PATH={shlex.quote(":".join(folders))}:"$PATH"')
 
 
 def _images(options: argparse.Namespace) -> None:
@@ -71,9 +82,18 @@ def _images(options: argparse.Namespace) -> None:
         print(f"{name:<24}{reference}")
 
 
+def _build(_: argparse.Namespace) -> None:
+    binaries.ensure(*binaries.CONTROL_PLANE, *binaries.NODE, *binaries.TOOLS)
+    try:
+        require_machine()
+    except UnsupportedMachineError as missing:
+        say(f"no images are built: {missing}")
+        return
+    images.build_all([*addons.IMAGES, *images.APPLICATIONS])
+
+
 def _control_plane_up(options: argparse.Namespace) -> None:
-    config = background.up(Path(options.folder).resolve())
-    print(f"export KUBECONFIG={shlex.quote(str(config))}")
+    _print_environment(background.up(Path(options.folder).resolve()), "kubectl")
 
 
 def _control_plane_down(options: argparse.Namespace) -> None:
@@ -106,13 +126,18 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
     kubeconfig = commands.add_parser("kubeconfig", parents=[named], help="print the kubeconfig's path")
     kubeconfig.set_defaults(run=_kubeconfig)
-    env = commands.add_parser("env", parents=[named], help="print it as a shell reads it: eval $(… env)")
+    env = commands.add_parser(
+        "env", parents=[named], help='print what puts kubectl and the cluster at hand: eval "$(… env)"'
+    )
     env.set_defaults(run=_env)
     built = commands.add_parser("images", parents=[named], help="build and import changed images")
     built.add_argument("images", nargs="*", help="default: the applications")
     built.add_argument("--json", action="store_true", help="print name and reference as JSON")
     built.add_argument("--push", metavar="REGISTRY", help="push to it instead of importing")
     built.set_defaults(run=_images)
+    commands.add_parser("build", help="build what tests need, so that they do not wait for it").set_defaults(
+        run=_build
+    )
     plane = commands.add_parser("control-plane", help="etcd, API server and controllers; no root, no pods")
     actions = plane.add_subparsers(required=True, metavar="action")
     for action, what, run in (

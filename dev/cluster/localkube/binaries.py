@@ -79,10 +79,13 @@ PROGRAMS: dict[str, Program] = {
     "cyclonus": _tool("cyclonus", "github.com/mattfenwick/cyclonus/cmd/cyclonus"),
     "pause": _tool("pause", "."),
     "pubsub-standin": Program(paths.ROOT / "dev/google/pubsub", "."),
+    "promql": Program(paths.ROOT / "dev/checks/promql", "."),
 }
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 NODE = ("kube-scheduler", "kubelet", "kube-proxy", "coredns")
+# What tests run besides.
+TOOLS = ("helm", "kubeconform", "kube-score", "pubsub-standin")
 
 
 def ensure(*names: str) -> dict[str, Path]:

@@ -29,6 +29,10 @@ PACKAGES = {
     "unshare": "util-linux",
 }
 _INSIDE = "localkube.inside"
+CNI = Path("/usr/lib/cni/bridge")
+# A cluster takes some forty of a user's inotify instances; the kernel's default is 128.
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+FEWEST_WATCHERS = 512
 
 
 class UnsupportedMachineError(Exception):
@@ -39,16 +43,20 @@ def require_machine() -> None:
     """Check what a box needs of the machine.
 
     Raises:
-        UnsupportedMachineError: names the missing packages, or that root is needed.
+        UnsupportedMachineError: names the missing packages, a limit that is too low, or that root is needed.
     """
     if os.geteuid() != 0:
         raise UnsupportedMachineError("a local cluster needs root for its namespaces: run it with sudo")
     missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
-    if not Path("/usr/lib/cni/bridge").exists():
+    if not CNI.exists():
         missing.append("containernetworking-plugins")
     if missing:
         raise UnsupportedMachineError(
             f"missing programs: run dev/bootstrap, or install {' '.join(sorted(missing))}"
+        )
+    if int(WATCHERS.read_text()) < FEWEST_WATCHERS:
+        raise UnsupportedMachineError(
+            f"fs.inotify.max_user_instances is below {FEWEST_WATCHERS}: run dev/bootstrap, or sysctl -w it"
         )
 
 
@@ -167,10 +175,10 @@ class Box:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         # The first process is the first to go: its programs may still write for a moment.
-        wait_until("box to end", lambda: not self._rest(), seconds=30)
+        wait_until("box to end", lambda: not self._rest(), seconds=90)
         for socket in ("apiserver.sock", "gateway.sock"):
             self._end_forwarders(self._target(socket))
-        wait_until("control groups to empty", self._group_removed, seconds=30)
+        wait_until("control groups to empty", self._group_removed, seconds=90)
 
     def _group_removed(self) -> bool:
         try:

@@ -59,7 +59,10 @@ class Cluster:
         with step(f"cluster {self.name}: add-ons"):
             import_images(self.box, addons.IMAGES)
             addons.install(self)
-        say(f"cluster {self.name} is up: export KUBECONFIG={self.kubeconfig}")
+            # Available pods are one thing, the way to them another.
+            pages = f"http://127.0.0.1:{port}/healthz"
+            wait_until("gateway", lambda: answers(pages), seconds=30, log_folder=self.box.folder / "logs")
+        say(f'cluster {self.name} is up: eval "$(make -s cluster-env CLUSTER={self.name})" for kubectl')
 
     def down(self) -> None:
         """Stop the cluster and remove everything it made on this machine."""

@@ -184,7 +184,12 @@ class ControlPlane:
         for attempt in range(1, _ATTEMPTS + 1):
             self._launch(authority, admin)
             try:
-                self._wait(trust)
+                self._wait("kube-apiserver", f"{self.server}/readyz", trust)
+                # Until its roles are there the API server refuses the controllers, and they give up.
+                if self._controllers:
+                    self._manage(authority)
+                    account = f"{self.server}/api/v1/namespaces/default/serviceaccounts/default"
+                    self._wait("kube-controller-manager", account, trust)
             except StartError as error:
                 # Nothing reserves a free port: another process may have taken one meanwhile.
                 if "address already in use" not in str(error) or attempt == _ATTEMPTS:
@@ -194,7 +199,7 @@ class ControlPlane:
                 return
 
     def _launch(self, authority: pki.Authority, admin: tuple[Path, Path]) -> None:
-        etcd_port, peer_port, port, controllers_port = free_ports(4)
+        etcd_port, peer_port, port = free_ports(3)
         self._spawn("etcd", etcd_arguments(self.workdir / "etcd", etcd_port, peer_port))
         self.server = f"https://127.0.0.1:{port}"
         arguments = apiserver_arguments(authority, etcd_port=etcd_port, address="127.0.0.1", port=port)
@@ -206,12 +211,24 @@ class ControlPlane:
             certificate=admin[0],
             key=admin[1],
         )
-        if self._controllers:
-            managed = controller_manager_arguments(authority, self.kubeconfig, self._without)
-            self._spawn("kube-controller-manager", [*managed, f"--secure-port={controllers_port}"])
 
-    def _wait(self, trust: ssl.SSLContext) -> None:
-        account = f"{self.server}/api/v1/namespaces/default/serviceaccounts/default"
+    def _manage(self, authority: pki.Authority) -> None:
+        # By a name of its own, as in any cluster: admission policies go by who asks.
+        own = self.workdir / "kube-controller-manager.kubeconfig"
+        name = "kube-controller-manager"
+        certificate, key = authority.issue(name, f"system:{name}")
+        kubeconfig.write(
+            own,
+            server=self.server,
+            authority=authority.certificate,
+            certificate=certificate,
+            key=key,
+        )
+        managed = controller_manager_arguments(authority, own, self._without)
+        (port,) = free_ports(1)
+        self._spawn(name, [*managed, f"--secure-port={port}"])
+
+    def _wait(self, what: str, address: str, trust: ssl.SSLContext) -> None:
         logs = self.workdir / "logs"
 
         def ready() -> bool:
@@ -219,20 +236,25 @@ class ControlPlane:
                 code = process.poll()
                 if code is not None:
                     raise StartError(f"{name} ended with {code}\n{log_tail(name, logs)}")
-            return answers(f"{self.server}/readyz", trust) and (
-                not self._controllers or answers(account, trust)
-            )
+            return answers(address, trust)
 
-        wait_until("kube-apiserver", ready, seconds=60, log_folder=logs)
+        wait_until(what, ready, seconds=60, log_folder=logs)
 
     def _spawn(self, name: str, arguments: Sequence[str]) -> None:
         self._processes[name] = spawn(name, [self.binaries[name], *arguments], self.workdir / "logs")
 
 
-def answers(address: str, trust: ssl.SSLContext) -> bool:
-    """Whether a GET is answered with a success."""
+def answers(address: str, trust: ssl.SSLContext | None = None) -> bool:
+    """Whether a GET on this machine is answered with a success.
+
+    Args:
+        address: of 127.0.0.1; no proxy is asked for it.
+        trust: for https.
+    """
+    straight = urllib.request.ProxyHandler({})
+    opener = urllib.request.build_opener(straight, urllib.request.HTTPSHandler(context=trust))
     try:
-        with urllib.request.urlopen(address, timeout=2, context=trust) as answer:
+        with opener.open(address, timeout=2) as answer:
             return 200 <= int(answer.status) < 300
     except (OSError, urllib.error.URLError):
         return False

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,7 +79,8 @@ class Image:
         return digest.hexdigest()[:12]
 
     def _parts(self) -> Iterator[bytes]:
-        yield self.dockerfile.read_bytes()
+        # The archive knows its image by the tag.
+        yield self.tag_prefix.encode() + self.dockerfile.read_bytes()
         yield (self.rootfs.fingerprint if self.rootfs else "").encode()
         yield (binaries.fingerprint(self.program) if self.program else "").encode()
         yield (IMAGES[self.base].fingerprint if self.base else "").encode()
@@ -134,10 +136,16 @@ def _locked(requirements: tuple[str, ...]) -> str:
     return done.stdout
 
 
-def _application(name: str, folder: str, package: str, *requirements: str) -> Image:
+def _application(name: str, folder: str, package: str, *requirements: str, tag_prefix: str = "") -> Image:
     root = paths.ROOT
-    inputs = (*_PROJECT, root / folder / package)
-    return Image(name, root / folder / "Dockerfile", inputs, base="python", requirements=requirements)
+    inputs, dockerfile = (*_PROJECT, root / folder / package), root / folder / "Dockerfile"
+    return Image(name, dockerfile, inputs, base="python", requirements=requirements, tag_prefix=tag_prefix)
+
+
+def _version() -> str:
+    """The project's version."""
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["version"])
 
 
 IMAGES: dict[str, Image] = {
@@ -158,12 +166,16 @@ IMAGES: dict[str, Image] = {
         _program("local-path-provisioner"),
         _program("pubsub-standin"),
         _application("operator", "operator", "guestpost_operator", "--no-dev", "--extra", "operator"),
-        _application("crm", "tenant_app", "guestpost_crm", "--no-dev", "--extra", "crm"),
+        # Its tag is the version that tenants run, which only a semantic one can be held at.
+        _application(
+            "crm", "tenant_app", "guestpost_crm", "--no-dev", "--extra", "crm", tag_prefix=f"{_version()}-"
+        ),
         _application("broker", "consent_broker", "guestpost_broker", "--no-dev", "--extra", "broker"),
+        _application("dashboard", "dashboard", "guestpost_dashboard", "--no-dev", "--extra", "dashboard"),
         _application("google-standin", "dev/google", "google_standin", "--only-group", "google"),
     )
 }
-APPLICATIONS = ("operator", "crm", "broker", "google-standin", "pubsub-standin", "postgresql")
+APPLICATIONS = ("operator", "crm", "broker", "dashboard", "google-standin", "pubsub-standin", "postgresql")
 
 
 def build(name: str) -> Image:

@@ -15,8 +15,9 @@ from pathlib import Path
 from localkube.paths import cache
 from localkube.progress import say
 
-# Sets the signal that the kernel sends when the parent dies, then becomes the program: prctl(2).
-_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+# Sets the signal that the kernel sends when the parent dies, sees that it has not died before that, then
+# becomes the program: prctl(2).
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 
 
 class StartError(Exception):
@@ -37,7 +38,7 @@ def spawn(
     log_folder.mkdir(parents=True, exist_ok=True)
     with (log_folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
-            [*_DIE_WITH_PARENT, *(str(word) for word in command)],
+            [*_DIE_WITH_PARENT, str(os.getpid()), *(str(word) for word in command)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -32,9 +32,20 @@ class Person:
         return self._http.get(urljoin(self.base + "/", path.lstrip("/")))
 
     def submit(
-        self, page: httpx.Response, values: Mapping[str, str | list[str]], *, action: str = ""
+        self,
+        page: httpx.Response,
+        values: Mapping[str, str | list[str]],
+        *,
+        action: str = "",
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
     ) -> httpx.Response:
-        """Send the form of a page whose address contains `action`, keeping its hidden fields.
+        """Send the form of a page whose address contains `action`, keeping its other fields.
+
+        Args:
+            page: has the form.
+            values: what is filled in.
+            action: part of the form's address; any form when empty.
+            files: name, content and type by field, for uploads.
 
         Raises:
             LookupError: the page has no such form.
@@ -50,7 +61,7 @@ class Person:
                 headers = {"Origin": _origin(str(page.url)), "Referer": str(page.url)}
                 if form.method == "GET":
                     return self._http.get(target, params=fields)
-                return self._http.post(target, data=fields, headers=headers)
+                return self._http.post(target, data=fields, files=files, headers=headers)
         raise LookupError(f"{page.url} has no form for {action or 'anything'} (status {page.status_code})")
 
     def choose(self, page: httpx.Response) -> httpx.Response:

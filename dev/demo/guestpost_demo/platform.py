@@ -24,6 +24,8 @@ CHART = ROOT / "charts/guestpost-operator"
 VALUES = ROOT / "dev/demo/values.yaml"
 RELEASE = "guestpost"
 SYSTEM = "guestpost-system"
+# As dev/demo/values.yaml says.
+STAFF = "staff"
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ class Platform:
         """The operator and the consent broker from the chart, with the images built here.
 
         Args:
-            settings: further `--set` arguments, such as `rollout=Immediate`.
+            settings: further `--set` arguments, such as `rollout.strategy=Waves`.
         """
         chosen = [
             f"operator.image={self.images['operator']}",
             f"broker.image={self.images['broker']}",
+            f"dashboard.image={self.images['dashboard']}",
             f"tenants.images.crm={self.images['crm']}",
             f"tenants.images.postgresql={self.images['postgresql']}",
             f"tenants.routing.port={self.port}",
@@ -107,14 +110,26 @@ class Platform:
         wait = ["--wait", "--timeout", "3m"]
         self.helm("upgrade", "--install", RELEASE, str(CHART), *where, *sets, *wait)
 
+    def staff(self, account: str) -> None:
+        """Somebody of the service: an account whose token signs in to the dashboard."""
+        made = [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": STAFF}},
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": STAFF}},
+        ]
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(made))
+
+    def dashboard(self) -> str:
+        """The dashboard's address."""
+        return f"http://dashboard.localhost:{self.port}"
+
     def uninstall(self) -> None:
-        """Take back the operator, the broker and the stand-ins; the CRDs stay, as the chart says.
+        """Take back the chart's programs and the stand-ins; the CRDs stay, as the chart says.
 
         Raises:
             RuntimeError: tenants are still there; the chart's guard names them.
         """
         self.helm("uninstall", RELEASE, "-n", SYSTEM, "--ignore-not-found", "--wait", "--timeout", "3m")
-        self.kubectl("delete", "namespace", SYSTEM, "--ignore-not-found")
+        self.kubectl("delete", "namespace", SYSTEM, STAFF, "--ignore-not-found")
         self.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=self._standins())
 
     def apply_tenant(self, tenant: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The server: OAuth and OpenID Connect, Gmail, and the control interface, in one application."""
+"""The server: OAuth and OpenID Connect, Gmail, KMS, and the control interface, in one application."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from google_standin import batch, control, gmail, pages
+from google_standin import batch, control, gmail, kms, pages
 from google_standin.errors import ApiError, not_found
 from google_standin.state import State
 from google_standin.store import UnknownAccountError, UnknownMessageError
@@ -28,7 +28,7 @@ def create(issuer: str, pubsub_host: str = "") -> Starlette:
         pubsub_host: `host:port` of Pub/Sub; empty when watches need not publish.
     """
     application = Starlette(
-        routes=[*pages.ROUTES, *gmail.ROUTES, *batch.ROUTES, *control.ROUTES],
+        routes=[*pages.ROUTES, *gmail.ROUTES, *batch.ROUTES, *kms.ROUTES, *control.ROUTES],
         exception_handlers={
             UnknownAccountError: _unknown,
             UnknownMessageError: _unknown,

@@ -137,13 +137,14 @@ async def delete_faults(request: Request) -> Response:
 
 
 async def get_usage(request: Request) -> Response:
-    """GET usage: calls, units and refusals by account; notifications; active watches."""
+    """GET usage: calls, units, refusals by account; notifications; watches; who allows which clients."""
     state = state_of(request)
     return JSONResponse(
         {
             "accounts": state.quota.usage(),
             "notifications": {"published": state.watches.published, "dropped": state.watches.dropped},
             "watches": state.watches.active(),
+            "grants": state.oauth.granted(),
         }
     )
 
@@ -155,10 +156,16 @@ async def delete_usage(request: Request) -> Response:
 
 
 async def put_settings(request: Request) -> Response:
-    """PUT settings {quotaUnitsPerMinute, notificationsPerSecond, latency, keepMessageIds}; null lifts."""
+    """PUT settings: what is given is changed.
+
+    Limits, which null lifts: quotaUnitsPerMinute (of a user), projectUnitsPerMinute, notificationsPerSecond.
+    Besides: latency, in seconds, of every call; keepMessageIds, whether sent mail keeps its Message-ID.
+    """
     state, body = state_of(request), await _body(request)
     if "quotaUnitsPerMinute" in body:
         state.quota.per_user = body["quotaUnitsPerMinute"]
+    if "projectUnitsPerMinute" in body:
+        state.quota.per_project = body["projectUnitsPerMinute"]
     if "notificationsPerSecond" in body:
         state.watches.per_second = body["notificationsPerSecond"]
     state.latency = float(body.get("latency", state.latency))

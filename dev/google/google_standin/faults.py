@@ -13,15 +13,17 @@ class Fault:
     """What happens to the next calls.
 
     Attributes:
-        method: such as `messages.get`, `token`, `revoke`, or `*`.
+        method: such as `messages.get`, `token`, `revoke`, `notification`, or `*` for every call.
         account: e-mail address, or `*`.
         status: HTTP status to answer, 0 for none.
         reason: Google's reason, such as `userRateLimitExceeded`.
         count: how many calls, None for all that come.
         skip: calls that are let through first.
         latency: seconds to wait before anything else.
-        drop: close the connection without an answer, before or after the call had its effect.
+        drop: close the connection without an answer, before or after the call had its effect; a
+            notification is lost.
         retry_after: seconds, sent as the Retry-After header.
+        copies: how often a notification comes.
     """
 
     method: str
@@ -34,6 +36,7 @@ class Fault:
     latency: float = 0.0
     drop: Literal["", "before", "after"] = ""
     retry_after: int | None = None
+    copies: int = 1
 
     def error(self) -> ApiError:
         """The answer that is given instead."""
@@ -60,7 +63,7 @@ class Faults:
     def take(self, method: str, account: str) -> Fault | None:
         """The fault that this call suffers, if any; counts it."""
         for fault in self._faults:
-            if fault.method not in ("*", method) or fault.account not in ("*", account):
+            if not _concerns(fault.method, method) or fault.account not in ("*", account):
                 continue
             if fault.skip:
                 fault.skip -= 1
@@ -71,3 +74,8 @@ class Faults:
                 fault.count -= 1
                 return fault
         return None
+
+
+def _concerns(asked: str, method: str) -> bool:
+    """Whether a fault is for a method. A notification is no call, so `*` does not mean it."""
+    return asked == method or (asked == "*" and method != "notification")

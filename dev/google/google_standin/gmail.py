@@ -5,7 +5,9 @@ https://developers.google.com/workspace/gmail/api/reference/rest
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +34,10 @@ _SYSTEM_LABELS = (
     "CATEGORY_SOCIAL", "CATEGORY_PROMOTIONS", "CATEGORY_UPDATES", "CATEGORY_FORUMS",
 )  # fmt: skip
 
+_PAGE_TOKEN = re.compile(r"-?\d{1,18}-[0-9a-f]{16}")
+# With the metadata scope alone nothing of a message's body is given, and nothing is searched.
+_METADATA_ALONE = "Metadata scope doesn't allow format "
+
 Call = Callable[[State, str, Request], Awaitable[Any]]
 
 
@@ -45,7 +51,7 @@ def endpoint(method: str, scopes: set[str]) -> Callable[[Call], Callable[[Reques
                 email = _authorized(state, request, scopes)
                 if (instead := await state.suffer(method, email)) is not None:
                     return instead
-                state.quota.spend(email, method)
+                state.quota.spend(email, method, _project(state, request))
                 answer = await call(state, email, request)
                 response = Response(status_code=204) if answer is None else JSONResponse(answer)
                 return state.after_effect(response)
@@ -79,6 +85,11 @@ def _authorized(state: State, request: Request, scopes: set[str]) -> str:
     return access.email
 
 
+def _project(state: State, request: Request) -> str:
+    client = state.oauth.clients.get(request.state.access.client_id)
+    return client.project if client else ""
+
+
 def _number(request: Request, name: str, default: int, most: int) -> int:
     value = request.query_params.get(name, "")
     if not value:
@@ -86,6 +97,19 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
     if not value.isdigit():
         raise ApiError(400, f"Invalid value at '{name}' (TYPE_INT32), \"{value}\"")
     return min(int(value), most)
+
+
+def _may_read(request: Request) -> bool:
+    scopes: frozenset[str] = request.state.access.scopes
+    return bool(scopes & READ)
+
+
+def _format(request: Request) -> str:
+    """The format of a message (ApiError 403 for one that the scopes don't reach)."""
+    form = request.query_params.get("format", "full").lower()
+    if form in ("full", "raw") and not _may_read(request):
+        raise ApiError(403, f"{_METADATA_ALONE}{form.upper()}", "forbidden")
+    return form
 
 
 async def _json(request: Request, limit: int = LARGEST_UPLOAD * 2) -> dict[str, Any]:
@@ -100,11 +124,11 @@ async def _json(request: Request, limit: int = LARGEST_UPLOAD * 2) -> dict[str, 
 @endpoint("getProfile", META)
 async def get_profile(state: State, email: str, request: Request) -> dict[str, Any]:
     """users.getProfile."""
-    messages = list(state.store.messages(email))
+    messages, threads = state.store.counts(email)
     return {
         "emailAddress": email,
-        "messagesTotal": len(messages),
-        "threadsTotal": len({message.thread for message in messages}),
+        "messagesTotal": messages,
+        "threadsTotal": threads,
         "historyId": str(state.store.account(email).history),
     }
 
@@ -112,31 +136,38 @@ async def get_profile(state: State, email: str, request: Request) -> dict[str, A
 @endpoint("messages.list", META)
 async def list_messages(state: State, email: str, request: Request) -> dict[str, Any]:
     """users.messages.list."""
-    wanted = condition(request.query_params.get("q", ""), state.store.account(email))
+    query = request.query_params.get("q", "")
+    if query and not _may_read(request):
+        raise ApiError(403, "Metadata scope does not support 'q' parameter", "forbidden")
+    wanted = condition(query, state.store.account(email))
     labels = set(request.query_params.getlist("labelIds"))
     everything = request.query_params.get("includeSpamTrash") == "true"
     size = _number(request, "maxResults", 100, 500) or 100
-    start = _number(request, "pageToken", 0, 1 << 60)
-    found = [
+    token = request.query_params.get("pageToken", "")
+    if token and not _PAGE_TOKEN.fullmatch(token):
+        raise ApiError(400, "Invalid pageToken")
+    found = (
         message
-        for message in state.store.messages(email)
+        for message in state.store.older(email, token)
         if labels <= set(message.labels)
         and (everything or wanted.anywhere or not {"SPAM", "TRASH"} & (set(message.labels) - labels))
         and wanted.matches(message)
-    ]
-    page = found[start : start + size]
-    answer: dict[str, Any] = {"resultSizeEstimate": min(len(found), 501)}
+    )
+    page = list(itertools.islice(found, size + 1))
+    more, page = len(page) > size, page[:size]
+    # Gmail estimates too, and not well.
+    answer: dict[str, Any] = {"resultSizeEstimate": 201 if more else len(page)}
     if page:
         answer["messages"] = [{"id": message.id, "threadId": message.thread} for message in page]
-    if len(found) > start + size:
-        answer["nextPageToken"] = str(start + size)
+    if more:
+        answer["nextPageToken"] = f"{page[-1].date}-{page[-1].id}"
     return answer
 
 
 @endpoint("messages.get", META)
 async def get_message(state: State, email: str, request: Request) -> dict[str, Any]:
     """users.messages.get."""
-    form = request.query_params.get("format", "full").lower()
+    form = _format(request)
     names = {name.lower() for name in request.query_params.getlist("metadataHeaders")}
     return mailbox.resource(state, email, request.path_params["id"], form, names)
 
@@ -206,7 +237,7 @@ async def list_threads(state: State, email: str, request: Request) -> dict[str, 
 @endpoint("threads.get", META)
 async def get_thread(state: State, email: str, request: Request) -> dict[str, Any]:
     """users.threads.get."""
-    form = request.query_params.get("format", "full").lower()
+    form = _format(request)
     names = {name.lower() for name in request.query_params.getlist("metadataHeaders")}
     thread = request.path_params["id"]
     found = list(state.store.messages(email, "thread = ?", [thread]))
@@ -225,6 +256,23 @@ async def list_labels(state: State, email: str, request: Request) -> dict[str, A
     own = state.store.account(email).user_labels
     system = [{"id": name, "name": name, "type": "system"} for name in _SYSTEM_LABELS]
     return {"labels": [*system, *({"id": key, "name": name, "type": "user"} for key, name in own.items())]}
+
+
+@endpoint("labels.get", META)
+async def get_label(state: State, email: str, request: Request) -> dict[str, Any]:
+    """users.labels.get."""
+    wanted = request.path_params["id"]
+    names = {name: name for name in _SYSTEM_LABELS} | state.store.account(email).user_labels
+    if wanted not in names:
+        raise not_found()
+    messages, threads = state.store.counts(email, wanted)
+    return {
+        "id": wanted,
+        "name": names[wanted],
+        "type": "system" if wanted in _SYSTEM_LABELS else "user",
+        "messagesTotal": messages,
+        "threadsTotal": threads,
+    }
 
 
 @endpoint("history.list", META)
@@ -247,8 +295,7 @@ async def list_history(state: State, email: str, request: Request) -> dict[str, 
 async def watch(state: State, email: str, request: Request) -> dict[str, Any]:
     """users.watch."""
     client_id = request.state.access.client_id
-    client = state.oauth.clients.get(client_id)
-    return await state.watches.start(email, client_id, client.project if client else "", await _json(request))
+    return await state.watches.start(email, client_id, _project(state, request), await _json(request))
 
 
 @endpoint("stop", META)
@@ -270,6 +317,7 @@ ROUTES = [
     Route(f"{_USER}/threads", list_threads),
     Route(f"{_USER}/threads/{{id}}", get_thread),
     Route(f"{_USER}/labels", list_labels),
+    Route(f"{_USER}/labels/{{id}}", get_label),
     Route(f"{_USER}/history", list_history),
     Route(f"{_USER}/watch", watch, methods=["POST"]),
     Route(f"{_USER}/stop", stop, methods=["POST"]),

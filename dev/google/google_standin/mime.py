@@ -21,6 +21,8 @@ _SPACE = re.compile(r"\s+")
 _REPLY = re.compile(r"^\s*(re|fwd?|aw|wg|sv|tr|antw)\s*:\s*", re.IGNORECASE)
 _ID = re.compile(r"<[^<>\s]+>")
 _MOST_PARTS = 1_000
+# For a snippet; a hostile text makes an expression look at each of its characters again and again.
+_MOST_READ = 5_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _snippet(message: MimeMessage) -> str:
     for wanted in ("text/plain", "text/html"):
         for part in message.walk():
             if part.get_content_type() == wanted and not part.get_filename():
-                text = _text(part)
+                text = _text(part)[:_MOST_READ]
                 if wanted == "text/html":
                     text = html.unescape(_TAGS.sub(" ", text))
                 return html.escape(_SPACE.sub(" ", text).strip()[:200])

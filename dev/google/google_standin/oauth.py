@@ -214,6 +214,13 @@ class OAuth:
             if (meaning.client_id, meaning.email) != (client_id, email)
         }
 
+    def granted(self) -> dict[str, list[str]]:
+        """Who allows which clients something."""
+        found: dict[str, list[str]] = {}
+        for client_id, email in sorted(self._grants):
+            found.setdefault(email, []).append(client_id)
+        return found
+
     def revoke_account(self, email: str) -> None:
         """What a person does at myaccount.google.com: remove every app's access."""
         for client_id, who in [key for key in self._grants if key[1] == email.lower()]:

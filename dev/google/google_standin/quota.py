@@ -17,14 +17,11 @@ UNITS = {
     "labels.get": 1,
     "labels.list": 1,
     "messages.attachments.get": 20,
-    "messages.delete": 20,
     "messages.get": 20,
     "messages.insert": 25,
     "messages.list": 5,
     "messages.modify": 10,
     "messages.send": 100,
-    "messages.trash": 20,
-    "messages.untrash": 20,
     "stop": 50,
     "threads.get": 40,
     "threads.list": 10,
@@ -35,7 +32,7 @@ PER_PROJECT = 1_200_000
 
 
 class Quota:
-    """Buckets that refill evenly over a minute, for each user and for the project.
+    """Buckets that refill evenly over a minute, for each user and for each Google project.
 
     Args:
         clock: seconds, growing.
@@ -50,19 +47,25 @@ class Quota:
         self.units: dict[str, Counter[str]] = defaultdict(Counter)
         self.refused: Counter[str] = Counter()
 
-    def spend(self, account: str, method: str) -> None:
+    def spend(self, account: str, method: str, project: str = "") -> None:
         """Count a call.
+
+        Args:
+            account: whose mailbox it is.
+            method: such as messages.get.
+            project: that the OAuth client belongs to; all clients without one share theirs.
 
         Raises:
             ApiError: 429, the limit is reached; nothing is spent then.
         """
         units = UNITS[method]
         now = self._clock()
-        for key, limit in ((account, self.per_user), ("", self.per_project)):
+        buckets = ((account, self.per_user), (f"project {project}", self.per_project))
+        for key, limit in buckets:
             if limit is not None and self._level(key, limit, now) + units > limit:
                 self.refused[account] += 1
                 raise rate_limited()
-        for key, limit in ((account, self.per_user), ("", self.per_project)):
+        for key, limit in buckets:
             if limit is not None:
                 self._spent[key] = (self._level(key, limit, now) + units, now)
         self.calls[account][method] += 1

@@ -56,7 +56,8 @@ def _test(operator: str, text: str, account: Account) -> Test:
         return lambda message: text in getattr(message, field).lower()
     if operator in ("in", "label", "is"):
         names = {name.lower(): key for key, name in account.user_labels.items()}
-        wanted = names.get(text, text.upper())
+        # Its places are named in the plural too.
+        wanted = names.get(text, "DRAFT" if text == "drafts" else text.upper())
         if wanted == "READ":
             return lambda message: "UNREAD" not in message.labels
         return lambda message: wanted in message.labels

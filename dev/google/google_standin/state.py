@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from google_standin.errors import ApiError
 from google_standin.faults import Fault, Faults
+from google_standin.keys import Kms
 from google_standin.oauth import OAuth
 from google_standin.quota import Quota
 from google_standin.store import Store
@@ -41,7 +42,8 @@ class State:
         self.oauth = OAuth(issuer)
         self.quota = Quota()
         self.faults = Faults()
-        self.watches = Watches(self.store, pubsub_host)
+        self.watches = Watches(self.store, self.faults, pubsub_host)
+        self.kms = Kms()
         self.keep_message_ids = False
         self.latency = 0.0
         self._pending: dict[int, Fault] = {}

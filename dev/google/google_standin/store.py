@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,6 @@ CREATE TABLE history (
 CREATE INDEX history_by_id ON history (account, id);
 """
 _COLUMNS = "id, thread, date, history, labels, message_id, subject, sender, snippet, size"
-_FIRST_ID = 0x18C0000000000000
 
 
 class UnknownAccountError(LookupError):
@@ -101,7 +101,9 @@ class Store:
         self._folder = tempfile.TemporaryDirectory(prefix="google-standin-")
         self._db = sqlite3.connect(Path(self._folder.name) / "mail.db", check_same_thread=False)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA)
-        self._next_id = _FIRST_ID
+        # As Gmail's do, ids begin with the time: after a restart, which forgets all mail, none comes twice.
+        self._started = int(time.time() * 1000)
+        self._next_id = self._started << 20
 
     def close(self) -> None:
         """Forget everything."""
@@ -110,10 +112,10 @@ class Store:
 
     def put_account(self, email: str, name: str, sub: str | None, history: int | None) -> Account:
         """Create an account, or change its name; `history` sets where a new mailbox's ids begin."""
-        email = email.lower()
-        fresh = (email, sub or str(110_000_000_000_000_000_000 + self._count()), name, history or 987_000)
+        email, begins = email.lower(), history or self._started
+        fresh = (email, sub or str(110_000_000_000_000_000_000 + self._count()), name, begins, begins)
         self._db.execute(
-            "INSERT INTO account VALUES (?, ?, ?, ?, 0, '{}')"
+            "INSERT INTO account VALUES (?, ?, ?, ?, ?, '{}')"
             " ON CONFLICT (email) DO UPDATE SET name = excluded.name",
             fresh,
         )
@@ -224,6 +226,25 @@ class Store:
             (email.lower(), *values),
         )
         return map(_message, rows)
+
+    def counts(self, email: str, label: str = "") -> tuple[int, int]:
+        """How many messages and threads there are, of all or of one label."""
+        row = self._db.execute(
+            "SELECT count(*), count(DISTINCT thread) FROM message"
+            " WHERE account = ? AND (? = '' OR labels LIKE ?)",
+            (email.lower(), label, f"%{json.dumps(label)}%"),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
+    def older(self, email: str, page: str) -> Iterator[Message]:
+        """Messages after the one that a page token names, the newest first; from the beginning without one.
+
+        A token names a place and no number, so that mail which arrives or goes meanwhile moves nothing.
+        """
+        if not page:
+            return self.messages(email)
+        date, _, identifier = page.partition("-")
+        return self.messages(email, "(date, id) < (?, ?)", [int(date), identifier])
 
     def relabel(self, email: str, identifier: str, add: Iterable[str], remove: Iterable[str]) -> Message:
         """Change a message's labels (UnknownMessageError)."""

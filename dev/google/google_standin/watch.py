@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google_standin.errors import ApiError
+from google_standin.faults import Faults
 from google_standin.store import Store
 
 PUSH_ACCOUNT = "serviceAccount:gmail-api-push@system.gserviceaccount.com"
@@ -36,11 +37,14 @@ class Watches:
 
     Args:
         store: where mailboxes are.
+        faults: what is to happen to the next notifications: lost, late, or several times.
         pubsub_host: `host:port` of Pub/Sub's stand-in or emulator; empty turns publishing off.
     """
 
-    def __init__(self, store: Store, pubsub_host: str) -> None:
+    def __init__(self, store: Store, faults: Faults, pubsub_host: str) -> None:
         self._store = store
+        self._faults = faults
+        self._late: set[asyncio.Task[None]] = set()
         self._host = pubsub_host
         self._client: Any = None
         self._watches: dict[tuple[str, str], Watch] = {}
@@ -132,12 +136,30 @@ class Watches:
                 self.dropped += 1
                 continue
             self._last[who] = now
-            await self._publish(who, watch.topic)
+            await self._notify(who, watch.topic)
 
-    async def _publish(self, email: str, topic: str) -> None:
+    async def _notify(self, who: str, topic: str) -> None:
+        """Publish a notification, or what the fault that was asked for makes of it."""
+        fault = self._faults.take("notification", who)
+        if fault is None:
+            await self._publish(who, topic)
+        elif fault.drop:
+            self.dropped += 1
+        else:
+            # The id is that of now, so that one that comes late tells of what is known already.
+            history = self._store.account(who).history
+            for _ in range(fault.copies):
+                task = asyncio.create_task(self._publish(who, topic, history, fault.latency))
+                self._late.add(task)
+                task.add_done_callback(self._late.discard)
+
+    async def _publish(
+        self, email: str, topic: str, history: int | None = None, latency: float = 0.0
+    ) -> None:
+        await asyncio.sleep(latency)
         if not self._host:
             return
-        history = self._store.account(email).history
+        history = history or self._store.account(email).history
         data = json.dumps({"emailAddress": email, "historyId": history}).encode()
         try:
             future = self._publisher().publish(topic, data)

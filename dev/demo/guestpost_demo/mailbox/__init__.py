@@ -16,8 +16,8 @@ from guestpost_demo.mailbox import others, people
 from guestpost_demo.mailbox.conversations import Conversation
 from guestpost_demo.mailbox.model import DemoMessage
 
-__all__ = ["DemoMessage", "load", "messages"]
-_SEED = 20_26
+__all__ = ["SEED", "DemoMessage", "load", "messages"]
+SEED = 20_26
 _DAYS = 180
 
 
@@ -28,7 +28,7 @@ def messages(now: dt.datetime, owner: str = "anna@acme.example") -> Iterator[Dem
         now: the newest are from today.
         owner: the mailbox's address.
     """
-    chance = random.Random(_SEED)  # noqa: S311 - the same mail every time
+    chance = random.Random(SEED)  # noqa: S311 - the same mail every time
     us = f"Anna Reyes <{owner}>"
     found: list[DemoMessage] = []
     contacts = people.contacts(chance)
