@@ -30,6 +30,7 @@ def tenant(platform: Platform, name: str) -> float:
         "owner": {"name": "Bench", "email": "bench@example.com"},
         "region": "europe-west1",
         "googleProject": "guestpost-dev",
+        "deletion": {"finalExport": "Skip"},
     }
     kind = {"apiVersion": "guestpostcrm.com/v1alpha1", "kind": "GuestPostTenant"}
     started = time.monotonic()
