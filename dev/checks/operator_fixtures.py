@@ -19,7 +19,7 @@ import yaml
 from guestpost_operator.api import names
 from guestpost_operator.application import Operator
 from guestpost_operator.backends.cluster import KubernetesCluster
-from guestpost_operator.backends.errors import ConflictError, UnavailableError
+from guestpost_operator.backends.errors import ConflictError, NotFoundError, UnavailableError
 from guestpost_operator.backends.kinds import TENANT
 from guestpost_operator.backends.pubsub import PubSub
 from guestpost_operator.settings import Config
@@ -276,6 +276,23 @@ class Tenants:
         """The first true answer of `check`."""
         return await eventually(check, lambda: what)
 
+    async def drop(self, name: str) -> None:
+        """Remove a tenant without an operator, which may be gone: the next test must not see it."""
+
+        async def gone() -> bool:
+            tenant = await self.get(name)
+            if tenant is None:
+                return True
+            with contextlib.suppress(ConflictError, UnavailableError, NotFoundError):
+                if tenant["metadata"].get("finalizers"):
+                    await self.patch(
+                        name, metadata={"finalizers": None}, spec={"deletion": {"protected": False}}
+                    )
+                await self.delete(name)
+            return False
+
+        await eventually(gone, lambda: f"{name} to be removed")
+
     async def wait_gone(self, name: str) -> None:
         """Wait until a tenant is erased."""
 
@@ -291,14 +308,7 @@ async def tenants(admin: KubernetesCluster) -> AsyncIterator[Tenants]:
     helper = Tenants(admin)
     yield helper
     for name in helper.made:
-        # No operator may be left to do it in order: the next test must not see it.
-        while (tenant := await helper.get(name)) is not None:
-            with contextlib.suppress(ConflictError, UnavailableError):
-                if tenant["metadata"].get("finalizers"):
-                    await helper.patch(
-                        name, metadata={"finalizers": None}, spec={"deletion": {"protected": False}}
-                    )
-                await helper.delete(name)
+        await helper.drop(name)
 
 
 def holds(tenant: dict[str, Any], condition: str, status: str, reason: str = "") -> bool:

@@ -312,11 +312,14 @@ class Stage:
 
     async def end(self, subject: Subject) -> Object:
         """All that there is of a tenant outside, without what differs between two runs."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return await self._end(subject)
             except UnavailableError:
                 # An API server that has only just been told of our kinds serves each a little later.
+                if time.monotonic() > deadline:
+                    raise
                 await asyncio.sleep(0.2)
 
     async def _end(self, subject: Subject) -> Object:

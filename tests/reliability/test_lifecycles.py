@@ -41,14 +41,14 @@ def by_lifecycle(points: Sequence[tuple[str, Point]]) -> list[Any]:
     return found
 
 
-def least(number: str | int) -> int:
-    """How often a write is made for certain: 2 of "2+"."""
+def usual(number: str | int) -> int:
+    """How often a write is made, or on a machine with time for each piece of news: 2 of "2+"."""
     return int(str(number).removesuffix("+"))
 
 
 def written(name: str) -> dict[str, int]:
-    """The writes of a lifecycle, as often as they are made for certain."""
-    return {what: least(number) for what, number in WRITES[name].items()}
+    """The writes of a lifecycle, as often as they are tried."""
+    return {what: usual(number) for what, number in WRITES[name].items()}
 
 
 def sampled() -> list[tuple[str, Point]]:
@@ -79,10 +79,8 @@ def listed(name: str, found: Counter[str]) -> None:
     print(f"\n{yaml.safe_dump({name: dict(sorted(found.items()))})}")
     assert set(found) == set(WRITES[name])
     for what, number in WRITES[name].items():
-        if str(number).endswith("+"):
-            assert found[what] >= least(number), what
-        else:
-            assert found[what] == number, what
+        # News that comes while the machine is busy is told together: how often is no fault.
+        assert found[what] == number or (str(number).endswith("+") and found[what] > 0), what
 
 
 @pytest.mark.parametrize(("name", "points"), CRASHES)
