@@ -51,7 +51,7 @@ class Resources(Section):
 class Workload(Section):
     """Size of the web or sync Deployment."""
 
-    replicas: int = Field(1, ge=0, le=20)
+    replicas: int = Field(1, ge=1, le=20)
     resources: Resources = Resources()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.inventory import Key, Observed
-from guestpost_operator.readiness import HIBERNATED, HIBERNATING, UNRECOVERABLE
+from guestpost_operator.readiness import HIBERNATED, HIBERNATING, STOPPED, UNRECOVERABLE
 from guestpost_operator.states import DATABASE, SYNC, WEB, Wanted, paused
 from guestpost_operator.status import Step, done
 
@@ -31,12 +31,19 @@ def application(tenant: Tenant, observed: Mapping[Key, Observed], now: Wanted) -
     """How far web, sync and Gmail's notifications are on the way to the state."""
     if now.waits_for:
         return Step(done=False, reason="Waking", message=f"waiting for {now.waits_for} first")
-    steps = [ready(observed.get(key)) for key in (WEB, SYNC)]
+    steps = [_running(observed.get(key), runs=runs) for key, runs in ((WEB, now.web), (SYNC, now.sync))]
     rests = tenant.spec.state == "Hibernated" and not now.database
     if tenant.spec.state != "Running" and not rests and not paused(observed):
         message = "Gmail's notifications are still to be stopped; see the logs of Job pause"
         steps.append(Step(done=False, reason="NotificationsNotStopped", message=message))
     return next((step for step in steps if not step.done), done(tenant.spec.state))
+
+
+def _running(observed: Observed | None, *, runs: bool) -> Step:
+    """How far a part of the app is; one that rests as asked before is not one that runs."""
+    if runs and observed is not None and observed.readiness == STOPPED:
+        return Step(done=False, reason="Waking", message="the app rests still, and is woken")
+    return ready(observed)
 
 
 def ready(observed: Observed | None) -> Step:

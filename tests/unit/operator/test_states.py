@@ -277,6 +277,23 @@ def test_each_thing_that_is_waited_for_is_named(tenant: Tenant) -> None:
     assert world.ready()
 
 
+def test_what_rests_is_not_told_as_running_before_it_was_woken(tenant: Tenant) -> None:
+    """What sync waited for may come about between a pass's writes and what it tells."""
+    world = World(tenant, dice(0))
+    world.ask(SUSPENDED)
+    world.settle()
+    world.ask(RUNNING)
+    world.operate()
+    while world.move():
+        pass
+    assert not [key for key in world.objects if key.kind == "Job"], "the Job has just gone"
+    assert world.objects[SYNC]["spec"]["replicas"] == 0
+    step = steps.application(world.tenant, world.observed(), world.wanted())
+    assert (step.done, step.reason) == (False, "Waking")
+    world.settle()
+    assert world.ready()
+
+
 def test_notifications_that_cannot_be_stopped_are_told(tenant: Tenant) -> None:
     world = World(tenant, dice(0))
     world.ask(SUSPENDED)
