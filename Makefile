@@ -114,7 +114,7 @@ reliability: ## Every lifecycle with every fault; make test tries each day anoth
 
 .PHONY: e2e
 e2e: ## On the real local cluster, with real pods and a real browser (cluster: test)
-	E2E_CLUSTER=$(if $(filter file,$(origin CLUSTER)),test,$(CLUSTER)) $(PYTEST) -n 2 tests/e2e $(ARGS)
+	E2E_CLUSTER=$(if $(filter file,$(origin CLUSTER)),test,$(CLUSTER)) $(PYTEST) -n $(WORKERS) tests/e2e $(ARGS)
 
 # Those that can be run by themselves.
 BENCHMARKS = $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))

@@ -161,7 +161,7 @@ def lighthouse(session: str, name: str) -> None:
     """Lighthouse's scores, the lower of two pages."""
     program = browsing.node_package("lighthouse") / "cli/index.js"
     scores: dict[str, list[int]] = {"performance": [], "accessibility": []}
-    flags = " ".join([*browsing.QUIET, "--headless=new"])
+    flags = " ".join([*browsing.QUIET, "--headless"])
     for address in ("/", "/orders"):
         with tempfile.TemporaryDirectory() as folder:
             headers = Path(folder) / "headers.json"
@@ -171,7 +171,7 @@ def lighthouse(session: str, name: str) -> None:
                 f"--output-path={folder}/report.json", f"--extra-headers={headers}", "--preset=desktop",
                 "--only-categories=performance,accessibility", f"--chrome-flags={flags}",
             ]  # fmt: skip
-            subprocess.run(command, check=True, env={**os.environ, "CHROME_PATH": "/usr/bin/chromium"})
+            subprocess.run(command, check=True, env={**os.environ, "CHROME_PATH": browsing.CHROMIUM})
             report = json.loads((Path(folder) / "report.json").read_text())
             # Not the page that asks for a sign-in.
             assert report["finalDisplayedUrl"] == f"http://{HOST}{address}", report["finalDisplayedUrl"]

@@ -20,6 +20,8 @@ PROMISES = Path(__file__).resolve().parent.parent / "docs" / "promises.md"
 ROW = re.compile(r"^\| (P\d+\.\d+) \| ([^|]+) \|", re.MULTILINE)
 
 LONG = ("crm", "operator")
+# End to end, these share a tenant; the others have one each, or none.
+ONE_TENANT = ("test_first_day.py", "test_states.py", "test_tenants.py")
 
 promises_key = pytest.StashKey[dict[str, str]]()
 
@@ -45,7 +47,8 @@ def stays_together(nodeid: str) -> str:
     """Which tests one worker of pytest-xdist runs, so that what they share is started once.
 
     Integration tests share servers with those of their folder. Where a folder takes minutes, each file of it
-    may have a worker, which then starts servers of its own. End to end, `platform` is one cluster.
+    may have a worker, which then starts servers of its own. End to end all share one cluster, and the tenants
+    are a worker's.
 
     Args:
         nodeid: of a test, such as `tests/unit/crm/test_mime.py::test_it`.
@@ -54,8 +57,8 @@ def stays_together(nodeid: str) -> str:
     _, level, folder, *_ = [*path.split("/"), ""]
     if level == "integration" and folder not in LONG:
         return folder
-    if level == "e2e" and folder != "test_local_cluster.py":
-        return "platform"
+    if level == "e2e":
+        return "tenants" if folder in ONE_TENANT else folder
     return path
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,22 +22,41 @@ from localkube.target import CURRENT
 CLUSTER = os.environ.get("E2E_CLUSTER", "test")
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Within it no other worker of pytest-xdist is within it."""
+    with (folder / "platform-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    """The chart on the cluster that E2E_CLUSTER names; taken down afterwards unless E2E_KEEP is set."""
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The chart on the cluster that E2E_CLUSTER names; taken down afterwards unless E2E_KEEP is set.
+
+    The workers of pytest-xdist share it: the first installs, the last removes.
+    """
     if CLUSTER != CURRENT:
         try:
             require_machine()
         except UnsupportedMachineError as missing:
             pytest.skip(str(missing))
-    installed = target.ready(CLUSTER, target.port(CLUSTER))
+    worker, folder = os.environ.get("PYTEST_XDIST_WORKER"), tmp_path_factory.getbasetemp()
+    folder = folder.parent if worker else folder
+    mine = folder / f"platform-of-{worker}"
+    with alone(folder):
+        installed = target.ready(CLUSTER, target.port(CLUSTER))
+        if not list(folder.glob("platform-of-*")):
+            installed.install_standins()
+            installed.install_operator()
+        mine.touch()
     try:
-        installed.install_standins()
-        installed.install_operator()
         yield installed
     finally:
-        if not os.environ.get("E2E_KEEP"):
-            target.remove(CLUSTER, installed.port)
+        with alone(folder):
+            mine.unlink()
+            if not list(folder.glob("platform-of-*")) and not os.environ.get("E2E_KEEP"):
+                target.remove(CLUSTER, installed.port)
 
 
 @pytest.fixture(scope="session")
@@ -55,14 +77,15 @@ class Tenant:
 
 @pytest.fixture(scope="session")
 def tenant(platform: Platform, control: Control) -> Iterator[Tenant]:
-    """A tenant of this run, removed at its end."""
+    """A tenant of this worker, removed at its end; a cluster that goes itself is not waited for."""
     name = f"t{uuid.uuid4().hex[:8]}"
     owner = f"owner@{name}.example"
     control.account(owner, "Olive Owner")
     platform.apply_tenant(manifest(name, owner))
     ready = platform.tenant_ready(name)
     yield Tenant(name, owner, ready["status"]["app"]["url"], ready["status"])
-    platform.kubectl("delete", "guestposttenant", name, "--timeout=120s")
+    wait = ("--timeout=120s",) if CLUSTER == CURRENT else ("--wait=false",)
+    platform.kubectl("delete", "guestposttenant", name, *wait)
 
 
 def manifest(name: str, owner: str) -> dict[str, Any]:

@@ -8,18 +8,14 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
 
+import browsing
 import pytest
 from google_standin.testing import Control
 from guestpost_demo import journey
 from guestpost_demo.person import Person
 from guestpost_demo.platform import Platform
 from guestpost_demo.waiting import until
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+from playwright.sync_api import Browser, Page, expect
 
 
 def mail(subject: str, to: str, body: str = "Our price is 120 USD.", kind: str = "plain") -> bytes:
@@ -89,11 +85,9 @@ def test_a_stranger_is_refused(tenant: Any, control: Control, person: Person) ->
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
+def browser(platform: Platform, chromium_there: None) -> Iterator[Browser]:
+    with browsing.chromium("*.localhost", platform.port) as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
