@@ -26,6 +26,11 @@ from localkube.process import find, free_port
 
 PROGRAM = [sys.executable, "-m", "localkube"]
 PAUSE = images.IMAGES["pause"].reference
+# A node's own, which last; what they run for a moment comes and goes.
+PROGRAMS = (
+    "containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler",
+    "kubelet",
+)  # fmt: skip
 # Where a node's programs write when nobody tells them elsewhere.
 PLACES = (
     "/etc/cni", "/etc/kubernetes", "/opt/cni", "/opt/containerd", "/run/containerd", "/run/runc",
@@ -244,17 +249,19 @@ def test_two_clusters_stand_side_by_side(first: Cluster, second: Cluster) -> Non
 
 
 def test_a_second_up_changes_nothing(first: Cluster) -> None:
-    def state() -> tuple[object, ...]:
+    def programs() -> set[tuple[int, float]]:
         assert first.box.pid is not None
         running = psutil.Process(first.box.pid).children(recursive=True)
-        programs = {
-            (each.pid, each.create_time()) for each in running if "containerd-shim" not in each.name()
-        }
+        found = {each.name(): (each.pid, each.create_time()) for each in running if each.name() in PROGRAMS}
+        assert set(found) == set(PROGRAMS)
+        return set(found.values())
+
+    def state() -> tuple[object, ...]:
         listed = first.get("deployments,daemonsets,services,namespaces,nodes,pods", "-A")["items"]
         objects = {each["metadata"]["uid"]: each["metadata"].get("generation") for each in listed}
         return (
             first.box.pid,
-            programs,
+            programs(),
             first.box.ports,
             objects,
             containers(first),
