@@ -57,13 +57,21 @@ def number(value: float) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of something, such as "1 tenant" or "250 tenants"."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def size(count: float) -> str:
-    """A number of bytes, such as "1.4 GiB"."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+    """A number of bytes, such as "1.4 GiB", as the CRM says it too."""
+    if count < 1024:
+        return counted(int(count), "byte")
+    value, units = count / 1024, iter(("KiB", "MiB", "GiB", "TiB"))
+    unit = next(units)
+    # From 1,023.5 on it would be written as 1,024.
+    while value >= 1023.5 and (larger := next(units, "")):
+        value, unit = value / 1024, larger
+    return f"{value:.{1 if value < 99.95 else 0}f} {unit}"
 
 
 def as_yaml(value: Any) -> str:
@@ -87,5 +95,5 @@ def called(name: str) -> str:
 
 FILTERS: dict[str, Callable[..., str]] = {
     "tone": tone, "span": span, "ago": ago, "stamp": stamp, "iso": iso, "number": number, "size": size,
-    "yaml": as_yaml, "called": called,
+    "counted": counted, "yaml": as_yaml, "called": called,
 }  # fmt: skip

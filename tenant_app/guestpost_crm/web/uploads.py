@@ -24,7 +24,7 @@ class Uploads:
         """Pass the request on when there is room for what it brings."""
         length = number(request.META.get("CONTENT_LENGTH") or "0")
         if length is None or length > scratch.LARGEST:
-            text = _("At most %d MB fit into one form, its files included. Go back and attach less.")
+            text = _("At most %d MiB fit into one form, its files included. Go back and attach less.")
             return told(request, _("That is too large"), text % (scratch.LARGEST >> 20), 413)
         if length <= scratch.SMALL or request.content_type != "multipart/form-data":
             return self._following(request)

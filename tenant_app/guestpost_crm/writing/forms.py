@@ -137,7 +137,9 @@ class MessageForm(forms.Form):
         if not self.errors.get("to") and not (data.get("to") or data.get("cc") or data.get("bcc")):
             self.add_error("to", _("Whom is it for? Write at least one address."))
         if sum(each.size for each in self.files_to_send()) > MOST_ATTACHED:
-            text = _now("The attachments are larger than %d MB together: put them somewhere and send a link.")
+            text = _now(
+                "The attachments are larger than %d MiB together: put them somewhere and send a link."
+            )
             self.add_error("attachments", text % (MOST_ATTACHED >> 20))
         return data
 

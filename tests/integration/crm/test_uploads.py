@@ -20,7 +20,7 @@ def test_what_is_larger_than_anything_is_refused_before_it_is_read(page: Any) ->
         "/sites/import", upload(10), headers={"host": "acme.localhost"}, CONTENT_LENGTH=str(LARGEST + 1)
     )
     assert answer.status_code == 413
-    assert "At most 45 MB" in answer.content.decode()
+    assert "At most 45 MiB" in answer.content.decode()
 
 
 def test_strangers_may_not_upload(owner: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def test_what_is_told_is_what_the_customer_sees(
     assert "see how much is here and the sums of what was done, and nothing else" in text
     for label in ("People", "Mailboxes", "Messages", "Database"):
         assert f"<dt>{label}</dt>" in text
+    assert re.search(r"<dt>Database</dt><dd>[0-9.]+\xa0MiB</dd>", text)
     for secret in (address, "acme.example", "Confidential"):
         assert secret not in json.dumps(said)
 

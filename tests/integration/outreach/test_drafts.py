@@ -104,7 +104,7 @@ def test_what_can_not_be_kept_says_why_and_changes_nothing(
     assert "Choose an attachment first." in told({"what": "mail", "attachment": "1.x"})
     assert "not there any more" in told({"what": "mail", "attachment": "99.0"})
     monkeypatch.setattr(drafts, "MOST_BYTES", 1 << 20)
-    assert "larger than 1 MB" in told({"what": "upload", "file": file(b"x" * ((1 << 20) + 1))})
+    assert "larger than 1 MiB" in told({"what": "upload", "file": file(b"x" * ((1 << 20) + 1))})
     monkeypatch.setattr(drafts, "MOST_FILES", 1)
     told({"what": "upload", "file": file(b"x")})
     assert "There are 1 files already" in told({"what": "upload", "file": file(b"y")})

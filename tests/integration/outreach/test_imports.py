@@ -137,7 +137,7 @@ def test_a_file_that_is_too_large_is_refused_unread(page: Any, monkeypatch: pyte
 
     monkeypatch.setattr(imports, "MOST_BYTES", 1 << 20)
     answer = upload(page, b"x" * ((1 << 20) + 1))
-    assert "The file is larger than 1 MB: split it." in answer.content.decode()
+    assert "The file is larger than 1 MiB: split it." in answer.content.decode()
     assert "Choose a file first." in page.post("/sites/import").content.decode()
 
 

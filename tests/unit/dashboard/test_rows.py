@@ -73,8 +73,8 @@ def test_lengths_of_time(length: float, said: str) -> None:
 
 
 def test_sizes_and_numbers() -> None:
-    assert [words.size(each) for each in (0, 1536, 200 * 2**20, 3 * 2**40)] == [
-        "0 bytes", "1.5 KiB", "200 MiB", "3.0 TiB",
+    assert [words.size(each) for each in (0, 1, 1536, 2**20 - 1, 200 * 2**20, 3 * 2**40)] == [
+        "0 bytes", "1 byte", "1.5 KiB", "1.0 MiB", "200 MiB", "3.0 TiB",
     ]  # fmt: skip
     assert words.number(12345) == "12\u202f345"
 

@@ -113,7 +113,7 @@ def upload(person: Person, order: Order, name: str, content: IO[bytes], size: in
         raise DraftError(
             _("The file is empty. Nothing was changed.")
             if size <= 0
-            else _("The file is larger than %(most)s MB. Nothing was changed.") % {"most": MOST_BYTES >> 20}
+            else _("The file is larger than %(most)s MiB. Nothing was changed.") % {"most": MOST_BYTES >> 20}
         )
     Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
     if order.draft_files.count() >= MOST_FILES:

@@ -8,7 +8,8 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
-from django.utils.formats import date_format
+from django.template.defaultfilters import filesizeformat
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
@@ -72,6 +73,22 @@ def short(value: int | None) -> str:
             number = value / size
             return f"{number:.1f}".removesuffix(".0") + letter if number < 100 else f"{number:.0f}{letter}"
     return str(value)
+
+
+@register.filter
+def size(count: int | None) -> str:
+    """A number of bytes in the binary units that staff's pages and the API use too, such as 1.4 GiB."""
+    count = count or 0
+    if count < 1024:
+        return filesizeformat(count)
+    value, units = count / 1024, iter(("KiB", "MiB", "GiB", "TiB"))
+    unit = next(units)
+    # From 1,023.5 on it would be written as 1,024.
+    while value >= 1023.5 and (larger := next(units, "")):
+        value, unit = value / 1024, larger
+    places = 1 if value < 99.95 else 0
+    # Django itself cuts off.
+    return f"{number_format(round(value, places), places)}\xa0{unit}"
 
 
 @register.filter

@@ -37,7 +37,9 @@ def begin(request: HttpRequest, target: str = Target.SITE) -> HttpResponse:
         if file is None:
             problem = _("Choose a file first.")
         elif (file.size or 0) > imports.MOST_BYTES:
-            problem = _("The file is larger than %(most)s MB: split it.") % {"most": imports.MOST_BYTES >> 20}
+            problem = _("The file is larger than %(most)s MiB: split it.") % {
+                "most": imports.MOST_BYTES >> 20
+            }
         else:
             try:
                 batch = imports.upload(signed_in(request), file.name or "", file.read(), target)
