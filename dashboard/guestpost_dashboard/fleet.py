@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from guestpost_dashboard import words
 from guestpost_dashboard.query import FACETS, PAGE, SHOWS, Query
 from guestpost_dashboard.rows import Row, row
 
@@ -34,6 +35,16 @@ class Results:
     total: int
     page: int
     pages: int
+
+    def summary(self, of: int | None) -> str:
+        """How many there are, such as "3 of 250 tenants" or "250 tenants, page 1 of 3".
+
+        Args:
+            of: how many the fleet has, where not all of it is asked for.
+        """
+        found = words.counted(self.total if of is None else of, "tenant")
+        text = found if of is None else f"{words.number(self.total)} of {found}"
+        return text + (f", page {self.page} of {self.pages}" if self.pages > 1 else "")
 
 
 class Subscription:

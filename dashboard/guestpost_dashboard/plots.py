@@ -174,4 +174,8 @@ def releases(fleet: Fleet, most: int = 6) -> tuple[Release, ...]:
 def blocked(fleet: Fleet) -> tuple[tuple[str, int, str], ...]:
     """How many tenants each blocking condition holds."""
     counts = Counter(kind for each in fleet for kind in each.blocks)
-    return tuple((kind, counts[kind], Query(show="blocked").address()) for kind in BLOCKS if counts[kind])
+    return tuple(
+        (kind, counts[kind], Query(words=(kind.lower(),), show="blocked").address())
+        for kind in BLOCKS
+        if counts[kind]
+    )

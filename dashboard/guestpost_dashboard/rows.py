@@ -63,10 +63,11 @@ def row(tenant: Mapping[str, Any]) -> Row:
     app, owner = status.get("app") or {}, spec.get("owner") or {}
     host = str(app.get("url") or spec.get("hostname") or "").removeprefix("https://").removeprefix("http://")
     name = str(metadata["name"])
+    blocks = _blocks(tuple(kind for kind in BLOCKS if truths.get(kind, {}).get("status") == "True"))
     is_ready = str(ready.get("status", "Unknown"))
     said = (
         name, host, owner.get("name", ""), owner.get("email", ""), spec.get("region", ""),
-        spec.get("googleProject", ""), cause.get("reason", ""), app.get("version", ""),
+        spec.get("googleProject", ""), cause.get("reason", ""), app.get("version", ""), *blocks,
     )  # fmt: skip
     return Row(
         name=name,
@@ -81,7 +82,7 @@ def row(tenant: Mapping[str, Any]) -> Row:
         channel=_ONCE(str((spec.get("release") or {}).get("channel", ""))),
         version=_ONCE(str(app.get("version", ""))),
         revision=_ONCE(str(status.get("revision", ""))),
-        blocks=_blocks(tuple(kind for kind in BLOCKS if truths.get(kind, {}).get("status") == "True")),
+        blocks=blocks,
         moving=_is_moving(status),
         owner=str(owner.get("name", "")),
         host=host,

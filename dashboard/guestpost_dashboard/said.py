@@ -12,6 +12,8 @@ from guestpost_dashboard.forms import Field, name_of, path_of
 NEEDED = "This is needed."
 # What the API server adds when something needed is not there.
 UNCHECKED = "some validation rules were not checked"
+# How the API server says that the name is not there; a form asks for no generateName.
+_NAMELESS = "name or generateName is required"
 # How the API server begins what it says of a value: kind of trouble, the value as JSON, then the sentence.
 _TROUBLE = re.compile(r"(Invalid value|Required value|Forbidden|Duplicate value): ")
 
@@ -75,6 +77,8 @@ def sentence(message: str) -> str:
     if found is None:
         return NEEDED if message == "Required value" else message
     rest = message[found.end() :]
+    if rest == _NAMELESS:
+        return NEEDED
     if found[1] in ("Invalid value", "Duplicate value"):
         try:
             _, end = json.JSONDecoder().raw_decode(rest)

@@ -46,7 +46,14 @@ async def show(request: Request) -> Response:
 async def figures(request: Request) -> Response:
     """Counts and plots, which change slowly and are asked for by themselves."""
     await rights.require_fleet(request)
-    return rendering.page(request, "fleet-figures.html", figures=plots.figures(fleet_of(request)))
+    fleet = fleet_of(request)
+    return rendering.page(
+        request,
+        "fleet-figures.html",
+        figures=plots.figures(fleet),
+        counts=fleet.count("show"),
+        shows=query.SHOWS,
+    )
 
 
 routes = [Route("/", show, name="fleet"), Route("/figures", figures)]

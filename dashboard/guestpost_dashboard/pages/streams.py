@@ -53,28 +53,30 @@ class Shown:
         self._drawn = drawn
         self._order: tuple[str, ...] = ()
         self._seen: dict[str, str] = {}
-        self._total = -1
+        self._summary = ""
         self.stale = False
 
     def again(self) -> dict[str, Any] | None:
         """The list as it is now, with the rows that the page has not; None when all is as it was."""
         self.stale = False
         results = self._fleet.find(self._asked)
+        summary = results.summary(len(self._fleet) if self._asked.narrow else None)
         order = tuple(each.name for each in results.rows)
         rows = {
             each.name: self._drawn(each) for each in results.rows if self._seen.get(each.name) != each.seen
         }
-        if order == self._order and results.total == self._total and not rows:
+        if order == self._order and summary == self._summary and not rows:
             return None
-        self._order, self._total = order, results.total
+        self._order, self._summary = order, summary
         self._seen = {each.name: each.seen for each in results.rows}
-        return {"order": order, "rows": rows, "total": results.total, "pages": results.pages}
+        return {"order": order, "rows": rows, "summary": summary}
 
     def rows(self, changes: Mapping[str, Change]) -> dict[str, str]:
         """The rows of the page that changed and stay where they are; notes whether others did."""
         drawn = {}
         for name, (old, new) in changes.items():
-            if self._moves(old, new):
+            # Also when another tenant comes or goes: the page says how many there are in all.
+            if self._moves(old, new) or (old is None) != (new is None):
                 self.stale = True
             elif new is not None and name in self._seen and self._seen[name] != new.seen:
                 self._seen[name] = new.seen

@@ -1,8 +1,8 @@
 // Open pages stay true: rows that change are put in their place, and what is in the way is said.
 (() => {
   'use strict'
-  let source = null, stream = '', over = false, patience = 3000
-  const health = document.getElementById('health')
+  let source = null, stream = '', over = false, ended = false, patience = 3000, later = 0
+  const health = document.getElementById('health'), GONE = ' has been deleted. This is how it was last seen.'
 
   const say = (text) => {
     if (health.dataset.text === text) return
@@ -54,7 +54,7 @@
         if (here && body.children[place] !== here) body.insertBefore(here, body.children[place] || null)
       })
       const total = document.getElementById('total')
-      if (total) total.textContent = list.total.toLocaleString('en').replaceAll(',', '\u202f')
+      if (total) total.textContent = list.summary
       document.querySelector('#list .empty')?.remove()
     },
     health: (problem) => {
@@ -62,8 +62,12 @@
       say(problem ? problem + ' What is shown may be out of date; it is tried again.' : '')
       if (before && !problem) ask('live', 'changed')
     },
-    changed: () => ask('live', 'changed'),
-    gone: (name) => say(name + ' has been deleted. This is how it was last seen.'),
+    changed: () => {
+      // Another one has got the name.
+      if (health.dataset.text?.endsWith(GONE)) say('')
+      ask('live', 'changed')
+    },
+    gone: (name) => say(name + GONE),
     forbidden: () => { over = true; close(); say('You may not see this any more: ask for the role guestpost-viewer.') },
   }
 

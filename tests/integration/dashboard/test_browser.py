@@ -118,7 +118,7 @@ def test_a_change_in_the_cluster_shows_in_an_open_page(
     expect(page.get_by_label("Choose live-one")).to_be_focused()
     tenant("live-two")
     expect(page.locator("#rows tr")).to_have_count(2)
-    expect(page.locator("#total")).to_have_text("2")
+    expect(page.locator("#total")).to_have_text(re.compile(r"^2 of \d+ tenants$"))
     api_server.delete("live-one")
     expect(page.locator("#rows tr")).to_have_count(1)
     expect(page.locator("#t-live-two")).to_be_visible()
@@ -137,6 +137,11 @@ def test_an_open_tenant_shows_what_changed_and_keeps_what_is_open(
     expect(page.locator("pre.yaml")).to_be_visible()
     api_server.delete("open-one")
     expect(page.locator("#health")).to_contain_text("open-one has been deleted")
+    expect(page.locator("h1")).to_contain_text("Degraded")
+    # Another one gets the name.
+    api_server.tenant("open-one", status("open-one"))
+    expect(page.locator("h1")).to_contain_text("Running")
+    expect(page.locator("#health")).to_be_empty()
 
 
 def test_a_broken_watch_is_said_and_recovers(

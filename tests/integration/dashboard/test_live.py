@@ -61,13 +61,15 @@ def test_who_comes_goes_or_moves_changes_the_list(
     with listening(person("viewer"), "/streams/fleet?q=comes-&sort=-phase") as stream:
         assert stream.next("list")[1]["order"] == ["comes-b"]
         tenant("comes-a", "Suspended", state="Suspended", suspendReason="x")
-        while (found := stream.next("list")[1])["order"] != ["comes-a", "comes-b"] or found["total"] != 2:
+        while (found := stream.next("list")[1])["order"] != ["comes-a", "comes-b"]:
             pass
+        assert found["summary"].startswith("2 of ")
         api_server.says("comes-a", status("comes-a", "Degraded"))
         assert stream.next("list")[1]["order"] == ["comes-b", "comes-a"]
         api_server.delete("comes-b")
         _, found = stream.next("list")
-        assert (found["order"], found["rows"], found["total"]) == (["comes-a"], {}, 1)
+        assert (found["order"], found["rows"]) == (["comes-a"], {})
+        assert found["summary"].startswith("1 of ")
 
 
 def test_a_page_of_a_tenant_is_told_that_it_changed_and_that_it_is_gone(

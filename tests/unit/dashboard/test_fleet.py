@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from guestpost_dashboard import plots, query
-from guestpost_dashboard.fleet import Fleet
+from guestpost_dashboard.fleet import Fleet, Results
 from guestpost_dashboard.pages.streams import Shown
 from guestpost_dashboard.query import COLUMNS, FACETS, SHOWS, Query
 from hypothesis import given, settings
@@ -118,14 +118,14 @@ def test_an_open_page_that_is_told_of_changes_shows_what_a_reload_would(
     fleet = Fleet()
     apply(fleet, first)
     shown = Shown(fleet, asked, lambda row: f"{row.name} {row.phase} {row.seen}")
-    page: dict[str, Any] = {"order": (), "rows": {}, "total": 0}
+    page: dict[str, Any] = {"order": (), "rows": {}, "summary": ""}
 
     def take(told: dict[str, Any] | None) -> None:
         if told is not None:
             page["rows"] = {
                 name: each for name, each in {**page["rows"], **told["rows"]}.items() if name in told["order"]
             }
-            page.update(order=told["order"], total=told["total"])
+            page.update(order=told["order"], summary=told["summary"])
 
     take(shown.again())
     with fleet.subscribed() as subscription:
@@ -144,7 +144,7 @@ def test_an_open_page_that_is_told_of_changes_shows_what_a_reload_would(
             take(shown.again())
     now = fleet.find(asked)
     assert list(page["order"]) == [row.name for row in now.rows]
-    assert page["total"] == now.total
+    assert page["summary"] == now.summary(len(fleet) if asked.narrow else None)
     assert page["rows"] == {row.name: f"{row.name} {row.phase} {row.seen}" for row in now.rows}
 
 
@@ -156,6 +156,18 @@ def test_pages_of_a_large_fleet_hold_a_hundred_each() -> None:
     assert sizes == [100, 100, 50]
     late = fleet.find(Query(page=9))
     assert (late.page, late.pages, len(late.rows)) == (3, 3, 50)
+    assert late.summary(None) == "250 tenants, page 3 of 3"
+
+
+@pytest.mark.parametrize(
+    ("total", "of", "told"),
+    [
+        (0, None, "0 tenants"), (1, None, "1 tenant"), (2, None, "2 tenants"), (1, 1, "1 of 1 tenant"),
+        (1, 1234, "1 of 1\u202f234 tenants"),
+    ],
+)  # fmt: skip
+def test_how_many_there_are_is_said_as_people_say_it(total: int, of: int | None, told: str) -> None:
+    assert Results((), total, 1, 1).summary(of) == told
 
 
 def test_a_list_says_who_is_gone() -> None:
@@ -225,7 +237,9 @@ def test_figures_of_a_fleet(tenant: Callable[..., Any]) -> None:
     assert {title: number for title, number, _, _ in found.tiles} == {
         "Tenants": 3, "Ready": 2, "Not ready": 1, "Releases under way": 1, "Blocked": 1,
     }  # fmt: skip
-    assert [(kind, number) for kind, number, _ in found.blocked] == [("Stalled", 1)]
+    assert found.blocked == (("Stalled", 1, "/?q=stalled&show=blocked"),)
+    # Where it leads, those and no others are found.
+    assert [each.name for each in fleet.find(Query(words=("stalled",), show="blocked")).rows] == ["bad"]
     assert {each.version: (each.here, each.leaving) for each in found.releases} == {
         "1.2.0": (2, 0), "1.1.0": (1, 1),
     }  # fmt: skip

@@ -48,7 +48,7 @@ def test_what_is_wrong_stands_beside_its_field() -> None:
             ("<nil>", 'Invalid value: "null": some validation rules were not checked'),
         ],
     )
-    assert told.fields["metadata.name"] == ["name or generateName is required"]
+    assert told.fields["metadata.name"] == [said.NEEDED]
     assert told.fields["spec.deletion.abandon[2].reason"] == ["too short"]
     assert told.fields["spec.release"] == ["odd"]
     assert told.fields["spec.owner"] == ["unknown"]
@@ -64,7 +64,8 @@ def test_what_could_not_be_read_is_said_alone() -> None:
 
 def test_while_somebody_types_nothing_is_missing_yet() -> None:
     unchecked = "Invalid value: null: some validation rules were not checked because the object was invalid"
-    causes = [("spec.region", "Required value"), ("spec.plan", "odd"), ("<nil>", unchecked)]
+    nameless = ("metadata.name", "Required value: name or generateName is required")
+    causes = [nameless, ("spec.region", "Required value"), ("spec.plan", "odd"), ("<nil>", unchecked)]
     told = said.unfinished(said.placed(TENANT, causes))
     assert told.general == []
     assert told.fields == {"spec.plan": ["odd"]}
