@@ -17,7 +17,8 @@ from guestpost_dashboard.backends.errors import ApiError, AwayError, ForbiddenEr
 from guestpost_dashboard.backends.kinds import Kind
 from guestpost_dashboard.pages import rendering, rights
 
-MOST = 100
+# Shown of each kind, the newest; read of it, for the API server has them by name.
+MOST, READ = 100, 2000
 T = TypeVar("T")
 
 
@@ -39,6 +40,7 @@ async def show(request: Request) -> Response:
         about=about.tenant(tenant, rendering.settings(request).runbooks),
         parts=parts,
         may_withdraw=may_withdraw,
+        most=MOST,
     )
 
 
@@ -91,18 +93,25 @@ async def _said(asked: Awaitable[T]) -> T | ApiError | None:
 
 
 async def _items(api: Api, kind: Kind, namespace: str) -> list[Object]:
-    page = await api.page(kind, namespace, limit=MOST)
-    return sorted(page.items, key=lambda each: str(each["metadata"]["creationTimestamp"]), reverse=True)
+    found = await _all(api, kind, namespace)
+    found.sort(key=lambda each: str(each["metadata"]["creationTimestamp"]), reverse=True)
+    return found[:MOST]
 
 
 async def _events(api: Api, tenant: Object, namespace: str) -> list[about.Event]:
     """Events about the tenant, in `default` as all of cluster-scoped objects, and about its parts."""
     of_it = f"regarding.uid={tenant['metadata']['uid']}"
-    pages = await asyncio.gather(
-        api.page(kinds.EVENT, "default", fields=of_it, limit=MOST),
-        api.page(kinds.EVENT, namespace, limit=MOST),
-    )
-    return about.events(each for page in pages for each in page.items)[:MOST]
+    found = await asyncio.gather(_all(api, kinds.EVENT, "default", of_it), _all(api, kinds.EVENT, namespace))
+    return about.events(each for some in found for each in some)[:MOST]
+
+
+async def _all(api: Api, kind: Kind, namespace: str, fields: str = "") -> list[Object]:
+    found: list[Object] = []
+    async for each in api.find(kind, namespace, fields=fields):
+        found.append(each)
+        if len(found) == READ:
+            break
+    return found
 
 
 async def _table(api: Api, kind: Kind, namespace: str, label: str) -> Table:

@@ -148,6 +148,7 @@ class Cluster(httpx.AsyncBaseTransport):
         people: name by token.
         viewers: names of those who may list tenants.
         tenants: objects by name.
+        others: what each tenant's namespace holds, by plural.
         asked: (method, path, authorization) of each request.
         away: whether nothing answers.
     """
@@ -156,6 +157,7 @@ class Cluster(httpx.AsyncBaseTransport):
         self.people = {"sam-token": "sam", "own-token": "dashboard"}
         self.viewers = {"sam", "dashboard"}
         self.tenants: dict[str, dict[str, Any]] = {}
+        self.others: dict[str, list[dict[str, Any]]] = {}
         self.asked: list[tuple[str, str, str]] = []
         self.away = False
 
@@ -186,9 +188,21 @@ class Cluster(httpx.AsyncBaseTransport):
             )
         if wanted in self.tenants:
             return httpx.Response(200, json=self.tenants[wanted])
-        if request.url.path.count("/") > 6:
+        if request.url.path.count("/") > 5:
+            begin, limit = (
+                int(request.url.params.get("continue") or 0),
+                int(request.url.params.get("limit", 1)),
+            )
+            there = self.others.get(wanted, []) if "/gpt-" in request.url.path else []
+            following = str(begin + limit) if begin + limit < len(there) else ""
             return httpx.Response(
-                200, json={"items": [], "metadata": {}, "columnDefinitions": [], "rows": []}
+                200,
+                json={
+                    "items": there[begin : begin + limit],
+                    "metadata": {"continue": following},
+                    "columnDefinitions": [],
+                    "rows": [],
+                },
             )
         return httpx.Response(
             404, json={"reason": "NotFound", "message": f'guestposttenants "{wanted}" not found'}

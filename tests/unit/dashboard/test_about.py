@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from guestpost_dashboard import about, rows
 
 RUNBOOKS = "https://guestpostcrm.com/docs/runbooks/"
 HERE = Path(__file__).resolve().parents[3] / "docs/runbooks"
+STAMP = "2026-11-24T12:00:"
 Make = Callable[..., dict[str, Any]]
 
 
@@ -111,6 +113,38 @@ def test_events_are_told_the_newest_first_whoever_wrote_them() -> None:
         ("Old", 1, False),
     ]
     assert found[0].about == "Pod web-1"
+
+
+async def test_of_many_events_the_newest_are_shown(browser: Any) -> None:
+    """The API server lists them by name, which says nothing of their time."""
+    browser.cluster.others["events"] = [
+        {
+            "metadata": {"name": f"event-{number:04}", "creationTimestamp": "2026-11-24T12:00:00Z"},
+            "eventTime": f"2026-11-24T{12 + number // 60:02}:{number % 60:02}:00Z",
+            "reason": f"Number{number:04}",
+        }
+        for number in range(620)
+    ]  # fmt: skip
+    await browser.sign_in()
+    text = (await browser.http.get("/tenants/acme")).text
+    shown = re.findall(r"Number\d{4}", text)
+    assert shown == [f"Number{number:04}" for number in range(619, 519, -1)]
+    assert "These are the newest 100." in text
+
+
+async def test_of_many_exports_the_newest_are_shown(browser: Any) -> None:
+    browser.cluster.others["tenantexports"] = [
+        {
+            "metadata": {"name": f"export-{number:04}", "creationTimestamp": f"{STAMP}{number % 60:02}"},
+            "spec": {"requestedBy": "Staff"},
+        }
+        for number in range(120)
+    ]  # fmt: skip
+    await browser.sign_in()
+    text = (await browser.http.get("/tenants/acme")).text
+    shown = re.findall(r"export-\d{4}", text)
+    assert shown[:2] == ["export-0059", "export-0119"]
+    assert len(shown) == 100
 
 
 def test_the_yaml_can_be_read_again_and_holds_nothing_that_only_machines_keep(tenant: Make) -> None:
