@@ -20,7 +20,7 @@ from guestpost_dashboard.backends.watch import Watch
 from guestpost_dashboard.fleet import Fleet
 from guestpost_dashboard.pages import doing, fleet, health, signing, streams, tenant
 from guestpost_dashboard.pages.asking import Forms
-from guestpost_dashboard.pages.problems import refused, unknown
+from guestpost_dashboard.pages.problems import refused, unknown, unproven
 from guestpost_dashboard.pages.rights import Rights
 from guestpost_dashboard.security import Forgery, SecurityHeaders
 from guestpost_dashboard.sessions import Sessions
@@ -80,9 +80,9 @@ def create(
         middleware=[
             Middleware(SecurityHeaders, settings=settings),
             Middleware(Sessions, settings=settings, clock=clock),
-            Middleware(Forgery, settings=settings),
+            Middleware(Forgery, settings=settings, unproven=unproven),
         ],
-        exception_handlers={ApiError: refused, 404: unknown},
+        exception_handlers={ApiError: refused, 404: unknown, 405: unknown},
         lifespan=lifespan,
     )
     application.state.settings = settings

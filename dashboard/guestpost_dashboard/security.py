@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +20,7 @@ POLICY = (
 )
 LARGEST_BODY = 256 * 1024
 SAFE = {"GET", "HEAD", "OPTIONS"}
+BROKEN = "The dashboard failed at this. What you typed is kept in this tab; its log says why.\n"
 FIELD = "csrf"
 HEADER = "x-csrf-token"
 
@@ -41,17 +44,26 @@ class SecurityHeaders:
             self._headers["strict-transport-security"] = "max-age=63072000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request through."""
+        """Pass a request through, and answer what failed: nothing further outside has the headers."""
+        begun = False
 
         async def with_headers(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", _kept(scope))
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        try:
+            await self._app(scope, receive, with_headers)
+        except Exception:
+            if scope["type"] == "http" and not begun:
+                await PlainTextResponse(BROKEN, 500)(scope, receive, with_headers)
+            # The server writes it down.
+            raise
 
 
 def _kept(scope: Scope) -> str:
@@ -65,11 +77,17 @@ class Forgery:
     """Refuses what changes something and does not come from a page of ours, in this session.
 
     It reads the body, bounded, and hands it on: no page can forget to check.
+
+    Args:
+        app: what comes behind.
+        settings: the address that pages have.
+        unproven: what is answered to a form of ours that is not of the present session.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, unproven: Callable[[Request], Response]) -> None:
         self._app = app
         self._origin = settings.url
+        self._unproven = unproven
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through, or refuse it."""
@@ -82,9 +100,7 @@ class Forgery:
         if body is None:
             refusal = PlainTextResponse(f"More than {LARGEST_BODY // 1024} KiB were sent.\n", 413)
         elif not refusal and not _proven(headers, body, scope["state"]["session"].csrf):
-            refusal = PlainTextResponse(
-                "This form is not of your present session: go back, reload the page and send it again.\n", 403
-            )
+            refusal = self._unproven(Request(scope))
         if refusal:
             await refusal(scope, receive, send)
             return

@@ -122,7 +122,8 @@ class KubernetesApi:
 
     def __init__(self, http: httpx.AsyncClient, headers: Sequence[tuple[str, str]]) -> None:
         self._http = http
-        self._headers = list(headers)
+        # Names of people need not be ASCII; the API server reads UTF-8.
+        self._headers = [(name.encode(), value.encode()) for name, value in headers]
 
     async def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
         """See Api.get."""
@@ -276,10 +277,10 @@ class KubernetesApi:
         media: str = "application/json",
         accept: str = "application/json",
     ) -> Object:
-        headers = [*self._headers, ("Accept", accept)]
+        headers = [*self._headers, (b"Accept", accept.encode())]
         content = None
         if body is not None:
-            headers.append(("Content-Type", media))
+            headers.append((b"Content-Type", media.encode()))
             content = json.dumps(body).encode()
         try:
             answer = await self._http.request(method, path, params=query, content=content, headers=headers)

@@ -20,6 +20,7 @@ from guestpost_dashboard.settings import Oidc
 # What an issuer's keys may sign with: nothing symmetric, and never "none".
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 KEPT_SECONDS = 3600
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class SignInError(Exception):
@@ -147,6 +148,8 @@ class Issuer:
             found = await self._ask("GET", address)
             if found.get("issuer") != self._settings.issuer:
                 raise SignInError("The issuer calls itself by another name than the settings do.")
+            if missing := [each for each in ENDPOINTS if not isinstance(found.get(each), str)]:
+                raise SignInError(f"The issuer does not say its {missing[0]}.")
             self._metadata, self._keys, self._read_at = found, None, self._clock()
         return self._metadata
 

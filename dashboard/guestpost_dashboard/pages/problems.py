@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from guestpost_dashboard.backends.errors import ApiError, AwayError, TokenError
+from guestpost_dashboard.backends.errors import ApiError, AwayError, ForbiddenError, TokenError
 from guestpost_dashboard.pages import rendering
+from guestpost_dashboard.pages.signing import local
 
 TITLES = {
     401: "You are signed out",
@@ -37,9 +39,36 @@ async def refused(request: Request, error: Exception) -> Response:
     status = error.status if 400 <= error.status < 600 else 502
     if rendering.is_htmx(request):
         return part(request, status, title, error)
-    headers = {"Retry-After": "5"} if isinstance(error, AwayError) else None
+    away = isinstance(error, AwayError)
+    # What was sent is not sent again by itself: the page with the form comes back, and what was typed.
+    back = "" if request.method == "GET" else _ours(request, "referer")
     return rendering.page(
-        request, "problem.html", status, headers, title=title, error=error, retry=isinstance(error, AwayError)
+        request,
+        "problem.html",
+        status,
+        {"Retry-After": "5"} if away else None,
+        title=title,
+        error=error,
+        retry=away,
+        back=back,
+    )
+
+
+def unproven(request: Request) -> Response:
+    """The answer to a form that is not of the present session: mostly the session ended while it was open."""
+    known = rendering.session(request)
+    if known.expired:
+        return _sign_in(request, TokenError(401, "Expired", "Your session has ended."))
+    if known.person is None and not request.url.path.startswith("/sign-"):
+        return _sign_in(request, TokenError(401, "Anonymous", ""))
+    title = "This page is of an earlier session"
+    error = ForbiddenError(
+        403, "Forbidden", "Nothing was done. Reload the page and do it again; what you typed is kept."
+    )
+    if rendering.is_htmx(request):
+        return part(request, 403, title, error)
+    return rendering.page(
+        request, "problem.html", 403, title=title, error=error, retry=False, back=_ours(request, "referer")
     )
 
 
@@ -70,11 +99,20 @@ def _sign_in(request: Request, error: TokenError) -> Response:
 
 def _ours(request: Request, header: str) -> str:
     """The address of a page of ours that a header names; the first page for anything else."""
-    address = request.headers.get(header, "").removeprefix(rendering.settings(request).url)
-    return address if address.startswith("/") else "/"
+    return local(request.headers.get(header, "").removeprefix(rendering.settings(request).url))
 
 
 async def unknown(request: Request, error: Exception) -> Response:
-    """An address that leads nowhere."""
+    """An address that leads nowhere, or that forms alone are sent to."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - app.py hands over no other
     missing = ApiError(404, "NotFound", "There is no such page.")
-    return rendering.page(request, "problem.html", 404, title=TITLES[404], error=missing, retry=False)
+    return rendering.page(
+        request,
+        "problem.html",
+        error.status_code,
+        error.headers,
+        title=TITLES[404],
+        error=missing,
+        retry=False,
+        back="",
+    )

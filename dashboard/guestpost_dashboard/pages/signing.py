@@ -62,7 +62,7 @@ async def callback(request: Request) -> Response:
     if not code:
         return _ask(request, "The issuer did not let you in.", 403)
     try:
-        person, _ = await issuer.finish(code, _callback(request), remembered)
+        person, token = await issuer.finish(code, _callback(request), remembered)
     except SignInError as error:
         return _ask(request, str(error), 403)
     if acting_as := rendering.settings(request).impersonation:
@@ -73,6 +73,11 @@ async def callback(request: Request) -> Response:
             )
             return _ask(request, problem, 403)
         person = replace(person, token="", groups=tuple(filter(acting_as.groups.__contains__, person.groups)))
+    elif len(token) > LONGEST_TOKEN:
+        problem = (
+            "Your token is too long for a session: ask for fewer claims in it, such as groups, at the issuer."
+        )
+        return _ask(request, problem, 403)
     return _enter(request, person, remembered["next"])
 
 

@@ -145,7 +145,10 @@ def test_who_is_impersonated_may_what_that_person_may(api_server: World, audit_l
         "metadata": {"name": "dashboard-impersonates"},
         "rules": [
             {"apiGroups": [""], "resources": [what], "verbs": ["impersonate"], "resourceNames": names}
-            for what, names in (("users", ["sam@example.com"]), ("groups", ["viewers", "guests"]))
+            for what, names in (
+                ("users", ["sam@example.com", "zoë@example.com"]),
+                ("groups", ["viewers", "guests"]),
+            )
         ],
     })  # fmt: skip
     for name, role, subject in (
@@ -160,7 +163,8 @@ def test_who_is_impersonated_may_what_that_person_may(api_server: World, audit_l
             "subjects": [subject],
         })  # fmt: skip
     port = free_port()
-    acting_as = Impersonation(frozenset({"sam@example.com"}), frozenset({"viewers", "guests"}))
+    people = frozenset({"sam@example.com", "zoë@example.com"})
+    acting_as = Impersonation(people, frozenset({"viewers", "guests"}))
     served = Served(api_server.settings(f"http://{HOST}:{port}", port=port, impersonation=acting_as))
     served.start()
     try:
@@ -169,6 +173,7 @@ def test_who_is_impersonated_may_what_that_person_may(api_server: World, audit_l
             (name, group): as_(served, Person(name, (group,)))
             for name, group in (
                 ("sam@example.com", "viewers"),
+                ("zoë@example.com", "viewers"),
                 ("sam@example.com", "guests"),
                 ("eve@example.com", "viewers"),
                 ("sam@example.com", "system:masters"),
@@ -181,6 +186,7 @@ def test_who_is_impersonated_may_what_that_person_may(api_server: World, audit_l
         rbac.delete_cluster_role("dashboard-impersonates")
     assert statuses == {
         ("sam@example.com", "viewers"): (200, 200),
+        ("zoë@example.com", "viewers"): (200, 200),
         # A member of another group may not, and whom the dashboard may not impersonate nobody becomes.
         ("sam@example.com", "guests"): (403, 403),
         ("eve@example.com", "viewers"): (403, 403),

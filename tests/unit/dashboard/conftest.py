@@ -136,6 +136,12 @@ class Browser:
         assert found
         return found[1]
 
+    async def csrf(self) -> str:
+        """What forms of the present session carry."""
+        found = re.search(r'"X-CSRF-Token": "([^"]+)"', (await self.http.get("/")).text)
+        assert found
+        return found[1]
+
     async def sign_in(self, token: str = SAM, following: str = "/") -> httpx.Response:
         form = {"csrf": await self.token(), "token": token, "next": following}
         return await self.http.post("/sign-in", data=form, headers={"Origin": URL})

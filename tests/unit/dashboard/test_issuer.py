@@ -29,6 +29,7 @@ class Standin(httpx.AsyncBaseTransport):
         key: it signs with.
         published: key ids and keys that it publishes.
         form: that was last sent for tokens.
+        without: what it does not say of itself.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class Standin(httpx.AsyncBaseTransport):
         self.form: dict[str, list[str]] = {}
         self.nonce = ""
         self.names_itself = "https://issuer.example"
+        self.without = ""
         self.away = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -47,10 +49,12 @@ class Standin(httpx.AsyncBaseTransport):
         path = request.url.path
         if path == "/.well-known/openid-configuration":
             root = "https://issuer.example"
-            return httpx.Response(200, json={
+            said = {
                 "issuer": self.names_itself, "authorization_endpoint": f"{root}/authorize",
                 "token_endpoint": f"{root}/token", "jwks_uri": f"{root}/keys",
-            })  # fmt: skip
+            }  # fmt: skip
+            said.pop(self.without, None)
+            return httpx.Response(200, json=said)
         if path == "/keys":
             return httpx.Response(200, json={"keys": [
                 {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())), "kid": name}
@@ -119,6 +123,7 @@ WRONG: dict[str, Callable[[Standin], Any]] = {
     "no name": lambda it: it.claims.update(email=None),
     "an address that nobody verified": lambda it: it.claims.update(email_verified=False),
     "another name of itself": lambda it: setattr(it, "names_itself", "https://evil.example"),
+    "nothing to ask for tokens": lambda it: setattr(it, "without", "token_endpoint"),
     "away": lambda it: setattr(it, "away", True),
 }
 
@@ -175,6 +180,16 @@ async def test_the_whole_way_through_a_browser(at_issuer: Any, standin: Standin)
     # A code is good once: whoever sends the address again gets nothing.
     again = await at_issuer.http.get(f"/sign-in/callback?code=c&state={query['state'][0]}")
     assert again.status_code == 400
+
+
+async def test_a_token_that_no_cookie_can_hold_is_told_with_what_to_do(
+    at_issuer: Any, standin: Standin
+) -> None:
+    standin.claims["groups"] = [f"a-group-of-many-{number}" for number in range(700)]
+    answer = await come_back(at_issuer, standin)
+    assert answer.status_code == 403
+    assert "too long for a session" in answer.text
+    assert (await at_issuer.http.get("/")).status_code == 303
 
 
 async def come_back(browser: Any, standin: Standin) -> httpx.Response:

@@ -68,6 +68,60 @@ async def test_a_token_that_expired_leads_to_the_sign_in_and_back(browser: Any) 
     assert "Your sign-in has ended" in (await browser.http.get("/sign-in")).text
 
 
+FORM = {"Origin": "https://dashboard.example.com", "Referer": "https://dashboard.example.com/new?like=acme"}
+
+
+@pytest.mark.parametrize("path", ["/new", "/sign-out"])
+async def test_a_form_of_a_session_that_is_over_leads_to_the_sign_in_and_back(
+    browser: Any, path: str
+) -> None:
+    """Not to a refusal: it is how people meet the end of their token."""
+    await browser.sign_in()
+    form = {"csrf": await browser.csrf(), "metadata.name": "typed"}
+    browser.turn_clock(31 * 60)
+    answer = await browser.http.post(path, data=form, headers=FORM)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/new%3Flike%3Dacme")
+    assert "Your sign-in has ended" in (await browser.http.get("/sign-in")).text
+    # The same without a cookie.
+    browser.http.cookies.clear()
+    answer = await browser.http.post("/new", data=form, headers=FORM)
+    assert answer.headers["location"] == "/sign-in?next=/new%3Flike%3Dacme"
+
+
+async def test_while_somebody_types_the_end_of_the_session_is_said_beside_the_form(browser: Any) -> None:
+    await browser.sign_in()
+    form = {"csrf": await browser.csrf(), "metadata.name": "typed"}
+    browser.turn_clock(31 * 60)
+    answer = await browser.http.post("/new/check", data=form, headers={**FORM, **PART})
+    assert (answer.status_code, answer.headers["hx-retarget"]) == (401, "#notices")
+    assert '<a href="/sign-in?next=/tenants/acme">Sign in again</a>: what you typed is kept' in answer.text
+
+
+async def test_a_page_of_an_earlier_session_is_said_to_be_one(browser: Any) -> None:
+    """Somebody signed in again in another tab."""
+    await browser.sign_in()
+    form = {"csrf": await browser.csrf(), "metadata.name": "typed"}
+    await browser.sign_in()
+    answer = await browser.http.post("/new", data=form, headers=FORM)
+    assert answer.status_code == 403
+    assert '<a class="button" href="/new?like=acme">Back</a>' in answer.text
+    part = await browser.http.post("/new/check", data=form, headers={**FORM, **PART})
+    assert (part.status_code, part.headers["hx-retarget"]) == (403, "#notices")
+    assert "Reload the page" in part.text
+
+
+async def test_a_form_that_nobody_answers_leads_back_to_its_page(browser: Any) -> None:
+    await browser.sign_in()
+    token = await browser.csrf()
+    browser.cluster.away = True
+    answer = await browser.http.post("/tenants/acme/edit/apply", data={"csrf": token}, headers=FORM)
+    assert answer.status_code == 503
+    assert 'http-equiv="refresh" content="5; url=/new?like=acme"' in answer.text
+    elsewhere = {**FORM, "Referer": "https://dashboard.example.com//evil.example/"}
+    answer = await browser.http.post("/tenants/acme/edit/apply", data={"csrf": token}, headers=elsewhere)
+    assert 'content="5; url=/"' in answer.text
+
+
 async def test_a_page_whose_stream_ended_asks_whether_one_is_still_signed_in(browser: Any) -> None:
     await browser.sign_in()
     assert (await browser.http.get("/session", headers={"X-Background": "1"})).status_code == 204
@@ -85,6 +139,11 @@ async def test_a_tenant_that_was_deleted_meanwhile_is_said_to_be_gone(browser: A
 
 async def test_a_page_that_is_not_there(browser: Any) -> None:
     assert (await browser.http.get("/nowhere")).status_code == 404
+    await browser.sign_in()
+    # Where forms alone are sent to.
+    answer = await browser.http.get("/new/check")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert "There is no such page." in answer.text
 
 
 async def test_ready_once_the_tenants_were_listed(browser: Any) -> None:

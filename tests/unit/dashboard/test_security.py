@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import guestpost_dashboard
+import httpx
 import pytest
+from guestpost_dashboard import plots
 
 URL = "https://dashboard.example.com"
 HERE = Path(guestpost_dashboard.__file__).parent
@@ -37,6 +39,17 @@ async def test_every_answer_carries_the_headers(browser: Any, address: str) -> N
         assert headers["cache-control"] == "no-store"
 
 
+async def test_an_answer_that_failed_carries_them_too(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await browser.sign_in()
+    monkeypatch.setattr(plots, "figures", None)
+    transport = httpx.ASGITransport(browser.application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=URL, cookies=browser.http.cookies) as http:
+        answer = await http.get("/figures")
+    assert (answer.status_code, answer.headers["cache-control"]) == (500, "no-store")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "Traceback" not in answer.text
+
+
 async def test_files_may_be_kept_as_long_as_they_are_the_same(browser: Any) -> None:
     page = (await browser.http.get("/sign-in")).text
     address = re.search(r'href="(/static/dashboard\.css\?v=\w+)"', page)
@@ -62,9 +75,8 @@ async def test_what_does_not_come_from_a_page_of_the_session_is_refused(
     browser: Any, headers: dict[str, str], form: dict[str, str], status: int
 ) -> None:
     await browser.sign_in()
-    right = re.search(r'"X-CSRF-Token": "([^"]+)"', (await browser.http.get("/")).text)
-    assert right
-    form = {name: right[1] if value == "RIGHT" else value for name, value in form.items()}
+    right = await browser.csrf()
+    form = {name: right if value == "RIGHT" else value for name, value in form.items()}
     answer = await browser.http.post("/sign-out", data=form, headers=headers)
     assert answer.status_code == status
     assert (await browser.http.get("/")).status_code == 200
@@ -75,9 +87,8 @@ async def test_what_does_not_come_from_a_page_of_the_session_is_refused(
 )
 async def test_what_comes_from_a_page_of_the_session_is_done(browser: Any, headers: dict[str, str]) -> None:
     await browser.sign_in()
-    right = re.search(r'"X-CSRF-Token": "([^"]+)"', (await browser.http.get("/")).text)
-    assert right
-    assert (await browser.http.post("/sign-out", data={"csrf": right[1]}, headers=headers)).status_code == 303
+    right = await browser.csrf()
+    assert (await browser.http.post("/sign-out", data={"csrf": right}, headers=headers)).status_code == 303
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "multipart/form-data; boundary=x"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -102,9 +101,8 @@ async def test_a_long_token_takes_several_cookies_and_a_short_one_removes_them(b
     assert [each.partition("=")[0] for each in cookies] == [NAME, f"{NAME}-1", f"{NAME}-2"]
     assert all(len(each) < 4096 for each in cookies)
     assert (await browser.http.get("/")).status_code == 200
-    token = re.search(r'"X-CSRF-Token": "([^"]+)"', (await browser.http.get("/")).text)
-    assert token
-    answer = await browser.http.post("/sign-out", headers={"Origin": URL, "X-CSRF-Token": token[1]})
+    headers = {"Origin": URL, "X-CSRF-Token": await browser.csrf()}
+    answer = await browser.http.post("/sign-out", headers=headers)
     assert answer.headers["clear-site-data"] == '"storage"'
     gone = [each for each in answer.headers.get_list("set-cookie") if "Max-Age=0" in each]
     assert len(gone) == 2
@@ -215,15 +213,15 @@ async def test_with_impersonation_calls_name_the_person_and_the_groups(
         return await handle(request)  # type: ignore[no-any-return]
 
     cluster.handle_async_request = noting
-    cluster.viewers.add("oidc:sam@example.com")
-    acting_as = Impersonation(frozenset({"oidc:sam@example.com"}), frozenset({"oidc:staff", "oidc:eu"}))
+    cluster.viewers.add("oidc:zoë@example.com")
+    acting_as = Impersonation(frozenset({"oidc:zoë@example.com"}), frozenset({"oidc:staff", "oidc:eu"}))
     changed = dataclasses.replace(settings, impersonation=acting_as, oidc=oidc)
     async with open_browser(changed, cluster) as browser:
-        browser.enter(Person("oidc:sam@example.com", ("oidc:staff", "oidc:eu")))
+        browser.enter(Person("oidc:zoë@example.com", ("oidc:staff", "oidc:eu")))
         seen.clear()
         assert (await browser.http.get("/tenants/acme")).status_code == 200
     assert seen
     for headers in seen:
         assert headers["authorization"] == "Bearer own-token"
-        assert headers["impersonate-user"] == "oidc:sam@example.com"
+        assert headers["impersonate-user"] == "oidc:zoë@example.com"
         assert headers.get_list("impersonate-group") == ["oidc:staff", "oidc:eu"]
