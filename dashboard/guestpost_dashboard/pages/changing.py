@@ -13,7 +13,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from guestpost_dashboard import editing, forms, said, yamltext
-from guestpost_dashboard.backends.errors import ApiError, ConflictError, ForbiddenError, GoneError, TokenError
+from guestpost_dashboard.backends.errors import (
+    ApiError,
+    AwayError,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    TokenError,
+)
 from guestpost_dashboard.backends.kinds import TENANT
 from guestpost_dashboard.forms import Field
 from guestpost_dashboard.pages import asking, rendering
@@ -66,7 +73,7 @@ async def begin(request: Request) -> Response:
 async def check(request: Request) -> Response:
     """What the API server says of what is typed so far, and what it would change."""
     edit = await _posted(request)
-    problems = said.placed(edit.form, (), edit.wrong)
+    problems, away = said.placed(edit.form, (), edit.wrong), False
     if not edit.wrong:
         patch = editing.merge_patch(edit.loaded, edit.wanted)
         try:
@@ -74,6 +81,7 @@ async def check(request: Request) -> Response:
         except TokenError:
             raise
         except ApiError as error:
+            away = isinstance(error, AwayError)
             problems = asking.placed(edit.form, error)
     return rendering.page(
         request,
@@ -83,6 +91,7 @@ async def check(request: Request) -> Response:
         problems=problems,
         yaml=None,
         diff=editing.diff(edit.loaded, edit.wanted),
+        away=away,
     )
 
 

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from guestpost_dashboard import forms, said, yamltext
-from guestpost_dashboard.backends.errors import ApiError, ForbiddenError, TokenError
+from guestpost_dashboard.backends.errors import ApiError, AwayError, ForbiddenError, TokenError
 from guestpost_dashboard.backends.kinds import TENANT
 from guestpost_dashboard.forms import Field
 from guestpost_dashboard.pages import asking, rendering
@@ -36,13 +36,14 @@ async def begin(request: Request) -> Response:
 async def check(request: Request) -> Response:
     """What the API server says of what is typed so far, and the YAML that it makes."""
     shape, typed, whole, wrong = await _posted(request)
-    problems = said.placed(shape, (), wrong)
+    problems, away = said.placed(shape, (), wrong), False
     if not wrong:
         try:
             await rendering.api(request).create(TENANT, _named(whole), dry_run=True)
         except TokenError:
             raise
         except ApiError as error:
+            away = isinstance(error, AwayError)
             problems = said.unfinished(asking.placed(shape, error))
     return rendering.page(
         request,
@@ -52,6 +53,7 @@ async def check(request: Request) -> Response:
         problems=problems,
         yaml=_yaml(whole),
         diff=None,
+        away=away,
     )
 
 

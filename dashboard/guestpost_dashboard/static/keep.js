@@ -1,9 +1,10 @@
 // What is typed into a form with data-keep survives a reload, a sign-in and an answer that never came:
 // it stays in this tab alone (sessionStorage) until the form is sent with success, or the person signs out.
+// What it was typed on top of (data-kept) stays with it, so that what others change meanwhile is noticed.
 (() => {
   'use strict'
-  const place = (form) => 'typed ' + location.pathname + ' ' + form.dataset.keep
-  const secret = (field) => field.type === 'password' || field.type === 'hidden' || field.type === 'file'
+  const place = (form) => 'typed ' + document.body.dataset.who + ' ' + location.pathname + ' ' + form.dataset.keep
+  const secret = (field) => field.type === 'password' || field.type === 'file' || (field.type === 'hidden' && !field.hasAttribute('data-kept'))
 
   const write = (form) => {
     const typed = {}

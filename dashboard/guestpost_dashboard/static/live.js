@@ -78,12 +78,19 @@
     close()
     const answer = await fetch('/session', { headers: { 'X-Background': '1' } }).catch(() => null)
     if (answer?.status === 401) {
-      over = true
+      over = ended = true
       say('Your sign-in has ended. Reload the page to sign in again; what you typed is kept.')
     } else {
       setTimeout(open, patience)
       patience = Math.min(patience * 2, 60000)
     }
+  }
+
+  // Who has signed in again in another tab finds this one as it was, of the new session.
+  async function back() {
+    if (!ended || document.hidden) return
+    const answer = await fetch('/session', { headers: { 'X-Background': '1' } }).catch(() => null)
+    if (answer?.ok) location.reload()
   }
 
   function open() {
@@ -105,8 +112,10 @@
     }
   }
 
+  window.addEventListener('focus', back)
   document.addEventListener('visibilitychange', () => {
     open()
+    back()
     if (!document.hidden) ask('live', 'visible')
   })
   // What was opened stays open when a part of the page comes anew: at once, for the next one may come before this settles.
@@ -130,6 +139,19 @@
     if (troubled !== who) return
     troubled = null
     document.getElementById('notices')?.replaceChildren()
+  })
+  // A form that nobody answered is checked again by itself, which keeps no session alive.
+  document.addEventListener('htmx:afterRequest', (event) => {
+    const form = event.detail.elt
+    if (!form.matches('form.made')) return
+    clearTimeout(later)
+    later = setTimeout(() => {
+      const waits = document.querySelector('#general [data-again]') || health.dataset.text?.startsWith('The dashboard does not')
+      if (waits && document.contains(form)) window.htmx.trigger(form, 'again')
+    }, 5000)
+  })
+  document.addEventListener('htmx:configRequest', (event) => {
+    if (event.detail.triggeringEvent?.type === 'again') event.detail.headers['X-Background'] = '1'
   })
   // Only one menu is open, and a click elsewhere closes it.
   document.addEventListener('click', (event) => {

@@ -205,6 +205,47 @@ def test_a_token_that_ends_while_a_page_is_open_is_said_there(
     expect(page.get_by_label("Token of the API server")).to_be_visible()
 
 
+def test_who_signs_in_again_elsewhere_goes_on_where_they_were(at: At, api_server: World) -> None:
+    page = at("viewer")
+    page.goto("/?q=acme.crm")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    # The stream ends while nobody looks, and is begun anew without a session.
+    for hidden in (True, False):
+        page.evaluate(
+            """(hidden) => {
+              Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+              document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            hidden,
+        )
+    expect(page.locator("#health")).to_contain_text("Your sign-in has ended")
+    page.context.add_cookies(cookies)
+    with page.expect_navigation():
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(page.locator("#health")).to_be_empty()
+    expect(page.locator("#rows tr")).to_have_count(1)
+
+
+def test_numbers_and_times_of_an_open_page_go_on(at: At, tenant: Callable[..., str]) -> None:
+    page = at("viewer")
+    page.clock.install()
+    page.goto("/?show=unready")
+    count = page.locator("#count-unready")
+    before = int(count.inner_text())
+    tenant("going-on", "Degraded")
+    age = page.locator("#t-going-on time")
+    expect(age).to_have_text(re.compile(r"^\d+ s$"))
+    page.clock.run_for(20_000)
+    expect(count).to_have_text(str(before + 1))
+    page.goto("/tenants/going-on")
+    since = page.locator(".conditions li.bad time").first
+    expect(since).to_have_text(re.compile(r"^\d+ s$"))
+    page.clock.run_for(5 * 60_000)
+    expect(since).to_have_text(re.compile(r"^5 min$"))
+
+
 def test_a_dashboard_that_goes_away_is_said_and_waited_for(at: At, dashboard: Served) -> None:
     page = at("viewer")
     page.goto("/?q=a")

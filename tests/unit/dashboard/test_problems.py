@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from guestpost_dashboard.backends import errors
 from guestpost_dashboard.backends.kinds import TENANT
+from guestpost_dashboard.forms import Field
 from guestpost_dashboard.identity import Person
 from guestpost_dashboard.pages.rights import Rights
 from guestpost_dashboard.settings import ConfigurationError, load
@@ -95,6 +96,20 @@ async def test_while_somebody_types_the_end_of_the_session_is_said_beside_the_fo
     answer = await browser.http.post("/new/check", data=form, headers={**FORM, **PART})
     assert (answer.status_code, answer.headers["hx-retarget"]) == (401, "#notices")
     assert '<a href="/sign-in?next=/tenants/acme">Sign in again</a>: what you typed is kept' in answer.text
+
+
+async def test_a_check_that_nobody_answers_is_made_again(browser: Any) -> None:
+    await browser.sign_in()
+    browser.application.state.forms._known[TENANT] = (float("inf"), Field((), "group", ""))
+    headers = {**FORM, "X-CSRF-Token": await browser.csrf()}
+    loaded = {"loaded": "{}", "uid": "u"}
+    for path in ("/new/check", "/tenants/acme/edit/check"):
+        browser.cluster.away = True
+        assert "data-again" in (await browser.http.post(path, data=loaded, headers=headers)).text
+        browser.cluster.away = False
+        answer = await browser.http.post(path, data=loaded, headers=headers)
+        assert answer.status_code == 200
+        assert "data-again" not in answer.text
 
 
 async def test_a_page_of_an_earlier_session_is_said_to_be_one(browser: Any) -> None:

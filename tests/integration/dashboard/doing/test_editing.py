@@ -97,6 +97,29 @@ def test_a_conflict_is_decided_by_a_person(
     assert world.get(name)["spec"]["plan"] == plan
 
 
+def test_what_is_typed_again_after_a_reload_overwrites_nothing_either(
+    signed_in: As, world: Cluster, name: str
+) -> None:
+    """What it was typed on top of is kept with it."""
+    world.tenant(name)
+    page = signed_in("provisioner")
+    page.goto(f"/tenants/{name}/edit")
+    page.get_by_label("Hostname").fill("crm.acme.example")
+    world.patch(name, plan="Scale")
+    page.reload()
+    expect(page.get_by_text("What you typed before is here again.")).to_be_visible()
+    page.get_by_role("button", name="Review the change").click()
+    others = page.get_by_role("region", name="What others changed")
+    expect(others).to_contain_text("+  plan: Scale")
+    change = page.get_by_role("region", name="What changes")
+    expect(change).to_contain_text("+  hostname: crm.acme.example")
+    expect(change).not_to_contain_text("-  plan: Scale")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url(on_tenant(name))
+    spec = world.get(name)["spec"]
+    assert (spec["plan"], spec["hostname"]) == ("Scale", "crm.acme.example")
+
+
 def test_a_tenant_that_went_meanwhile_is_told_and_what_was_typed_is_kept(
     signed_in: As, world: Cluster, name: str
 ) -> None:
