@@ -98,10 +98,10 @@ def _value(given: Given, *path: str) -> Any:
     return value
 
 
-def _patch(tenant: Mapping[str, Any], body: Mapping[str, Any], *, exact: bool = False) -> Call:
-    """A change of the tenant; `exact`: only of the very one that was looked at."""
-    version = {"metadata": {"resourceVersion": tenant["metadata"]["resourceVersion"]}} if exact else {}
-    return Call("patch", TENANT, name_of(tenant), body={**version, **body})
+def _patch(tenant: Mapping[str, Any], spec: Mapping[str, Any]) -> Call:
+    """A change of the spec of the very one that was looked at."""
+    version = {"resourceVersion": tenant["metadata"]["resourceVersion"]}
+    return Call("patch", TENANT, name_of(tenant), body={"metadata": version, "spec": spec})
 
 
 # -- states ----------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def _state(tenant: Mapping[str, Any], state: str, reason: str | None, *, keep: b
     spec: Object = {"state": state}
     if reason is not None or not keep:
         spec["suspendReason"] = reason
-    return _patch(tenant, {"spec": spec})
+    return _patch(tenant, spec)
 
 
 def suspend(tenant: Mapping[str, Any], given: Given, moment: dt.datetime) -> Call:
@@ -201,7 +201,7 @@ def erase(tenant: Mapping[str, Any], given: Given, moment: dt.datetime) -> Call:
     for key in ("gracePeriodSeconds", "finalExport"):
         if (value := _value(given, "spec", "deletion", key)) is not None:
             asked[key] = value
-    return _patch(tenant, {"spec": {"deletion": asked}}, exact=True)
+    return _patch(tenant, {"deletion": asked})
 
 
 def keep(tenant: Mapping[str, Any], given: Given, moment: dt.datetime) -> Call:
@@ -214,7 +214,7 @@ def keep(tenant: Mapping[str, Any], given: Given, moment: dt.datetime) -> Call:
             raise RefusedError(f"the owner of tenant {name} asked for it in the CRM, and takes it back there")
         raise RefusedError(f"nobody asked for the erasure of tenant {name}")
     asked: Object = {"requested": False} | ({"protected": True} if "protect" in given.ticks else {})
-    return _patch(tenant, {"spec": {"deletion": asked}}, exact=True)
+    return _patch(tenant, {"deletion": asked})
 
 
 def abandon(tenant: Mapping[str, Any], given: Given, moment: dt.datetime) -> Call:
@@ -226,7 +226,7 @@ def abandon(tenant: Mapping[str, Any], given: Given, moment: dt.datetime) -> Cal
         )
     _confirmed(given, step)
     given_up = [*_deletion(tenant).get("abandon", []), {"step": step, "reason": _value(given, "reason")}]
-    return _patch(tenant, {"spec": {"deletion": {"abandon": given_up}}}, exact=True)
+    return _patch(tenant, {"deletion": {"abandon": given_up}})
 
 
 def blocked_by(tenant: Mapping[str, Any]) -> str:
@@ -246,7 +246,8 @@ def _confirmed(given: Given, expected: str) -> None:
 
 
 def _annotated(tenant: Mapping[str, Any], annotation: str, value: str | None) -> Call:
-    return _patch(tenant, {"metadata": {"annotations": {annotation: value}}})
+    body = {"metadata": {"annotations": {annotation: value}}}
+    return Call("patch", TENANT, name_of(tenant), body=body)
 
 
 def is_paused(tenant: Mapping[str, Any]) -> bool:
@@ -279,7 +280,7 @@ def _channel(tenant: Mapping[str, Any]) -> str:
 
 def _released(tenant: Mapping[str, Any], channel: str, version: str | None = None) -> Call:
     _stays(tenant, "release")
-    return _patch(tenant, {"spec": {"release": {"channel": channel, "version": version}}})
+    return _patch(tenant, {"release": {"channel": channel, "version": version}})
 
 
 def canary(tenant: Mapping[str, Any], given: Given, moment: dt.datetime) -> Call:

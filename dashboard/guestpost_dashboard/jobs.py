@@ -39,6 +39,7 @@ class Job:
         grave: what has to be typed before.
         at_once: whether its button does it, without a page in between.
         group: where its button stands.
+        concerns: keys of the tenant's spec that it overwrites.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Job:
     grave: Callable[[Mapping[str, Any]], str] | None = None
     at_once: bool = False
     group: Literal["state", "customer", "release", "operator", "end"] = "state"
+    concerns: tuple[str, ...] = ()
 
     def refusal(self, tenant: Mapping[str, Any], moment: dt.datetime) -> str:
         """Why it makes no sense with a tenant as it is, "" when it does."""
@@ -65,6 +67,11 @@ class Job:
             return str(error)
         return ""
 
+
+# Keys of a tenant's spec.
+_STATE = ("state", "suspendReason")
+_RELEASE = ("release",)
+_DELETION = ("deletion",)
 
 JOBS: Mapping[str, Job] = {
     job.name: job
@@ -78,6 +85,7 @@ JOBS: Mapping[str, Job] = {
             fields=("spec.suspendReason",),
             needed=("spec.suspendReason",),
             many=True,
+            concerns=_STATE,
         ),
         Job(
             "resume",
@@ -87,6 +95,7 @@ JOBS: Mapping[str, Job] = {
             calls.resume,
             many=True,
             at_once=True,
+            concerns=_STATE,
         ),
         Job(
             "hibernate",
@@ -96,6 +105,7 @@ JOBS: Mapping[str, Job] = {
             calls.hibernate,
             fields=("spec.suspendReason",),
             many=True,
+            concerns=_STATE,
         ),
         Job(
             "export",
@@ -137,6 +147,7 @@ JOBS: Mapping[str, Job] = {
             many=True,
             at_once=True,
             group="release",
+            concerns=_RELEASE,
         ),
         Job(
             "hold",
@@ -147,6 +158,7 @@ JOBS: Mapping[str, Job] = {
             many=True,
             at_once=True,
             group="release",
+            concerns=_RELEASE,
         ),
         Job(
             "follow",
@@ -157,6 +169,7 @@ JOBS: Mapping[str, Job] = {
             many=True,
             at_once=True,
             group="release",
+            concerns=_RELEASE,
         ),
         Job(
             "pin",
@@ -168,6 +181,7 @@ JOBS: Mapping[str, Job] = {
             needed=("spec.release.version",),
             many=True,
             group="release",
+            concerns=_RELEASE,
         ),
         Job(
             "reconcile",
@@ -209,6 +223,7 @@ JOBS: Mapping[str, Job] = {
             ticks=(Tick("unprotect", "The tenant is no longer protected from deletion", calls.is_protected),),
             grave=calls.name_of,
             group="end",
+            concerns=_DELETION,
         ),
         Job(
             "keep",
@@ -219,6 +234,7 @@ JOBS: Mapping[str, Job] = {
             ticks=(Tick("protect", "Protect it from deletion"),),
             many=True,
             group="end",
+            concerns=_DELETION,
         ),
         Job(
             "abandon",
@@ -231,6 +247,7 @@ JOBS: Mapping[str, Job] = {
             needed=("spec.deletion.abandon[0].reason",),
             grave=calls.blocked_by,
             group="end",
+            concerns=_DELETION,
         ),
     )
 }

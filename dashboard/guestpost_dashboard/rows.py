@@ -29,6 +29,7 @@ class Row:
         created: seconds since 1970.
         ready_since: since when Ready is True, in seconds since 1970; 0 when it is not.
         text: what is searched, in lower case.
+        generation: of the spec.
         seen: resource version.
     """
 
@@ -51,6 +52,7 @@ class Row:
     created: float
     ready_since: float
     text: str
+    generation: int
     seen: str
 
 
@@ -89,6 +91,7 @@ def row(tenant: Mapping[str, Any]) -> Row:
         created=seconds(metadata.get("creationTimestamp")),
         ready_since=seconds(ready.get("lastTransitionTime")) if is_ready == "True" else 0,
         text="\n".join(map(str, said)).lower(),
+        generation=int(metadata.get("generation") or 0),
         seen=str(metadata.get("resourceVersion", "")),
     )
 

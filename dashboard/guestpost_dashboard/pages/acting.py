@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from guestpost_dashboard import forms, said
+from guestpost_dashboard import editing, forms, said
+from guestpost_dashboard import seen as sights
+from guestpost_dashboard.backends.api import Api
 from guestpost_dashboard.backends.errors import ApiError, ForbiddenError, GoneError, InvalidError, TokenError
 from guestpost_dashboard.backends.kinds import TENANT
 from guestpost_dashboard.calls import Given, RefusedError, blocked_by, name_of
@@ -19,6 +21,7 @@ from guestpost_dashboard.jobs import JOBS, Job
 from guestpost_dashboard.pages import asking, rendering
 from guestpost_dashboard.pages.rights import may
 from guestpost_dashboard.said import Placed
+from guestpost_dashboard.seen import OvertakenError
 
 GROUPS = (
     ("state", "State"),
@@ -51,6 +54,7 @@ async def buttons(request: Request) -> Response:
         "doing/buttons.html",
         name=name,
         groups=groups,
+        seen={job.name: str(sights.of(tenant, job.concerns)) for job in offered},
         may_edit=await may(request, "patch", name=name),
         may_create=await may(request, "create"),
     )
@@ -58,7 +62,8 @@ async def buttons(request: Request) -> Response:
 
 async def ask(request: Request) -> Response:
     """The page of a job."""
-    job, tenant = await _found(request)
+    job = _job(request)
+    tenant = await rendering.api(request).get(TENANT, request.path_params["name"])
     await _require(request, job, tenant)
     if refusal := job.refusal(tenant, now()):
         raise InvalidError(409, "Invalid", _sentence(refusal))
@@ -70,30 +75,47 @@ async def ask(request: Request) -> Response:
             texts["spec.subject"] = who
     if job.name == "suspend" and tenant["spec"].get("state") != "Suspended":
         texts.pop("spec.suspendReason", None)
-    return _page(request, job, tenant, shape, texts, Placed({}, ()))
+    texts["seen"] = str(sights.of(tenant, job.concerns))
+    return await _page(request, job, tenant, shape, texts, Placed({}, ()))
 
 
 async def do(request: Request) -> Response:
     """Do it; the tenant's page tells what comes of it."""
-    job, tenant = await _found(request)
+    job, name, api = _job(request), request.path_params["name"], rendering.api(request)
     shape = await fields(request, job)
     typed = asking.texts(await request.form())
     given, wrong = given_by(job, shape, typed)
-    problems, status = said.placed(shape, (), wrong), 422
+    problems, status, others = said.placed(shape, (), wrong), 422, []
     if not wrong:
         try:
-            call = job.plan(tenant, given, now())
-            await asking.perform(rendering.api(request), call)
+            call = await asking.once(api, job, name, given, sights.read(typed.get("seen", "")))
         except RefusedError as error:
             problems, status = Placed({}, [_sentence(str(error))]), 409
+        except OvertakenError as error:
+            problems, status = Placed({}, [_sentence(str(error))]), 409
+            others = editing.diff(error.before, error.now)
         except TokenError:
             raise
         except ApiError as error:
             problems, status = asking.placed(shape, error), error.status
         else:
-            rendering.session(request).say("success", done(job, name_of(tenant), call.name))
-            return RedirectResponse(f"/tenants/{name_of(tenant)}?done={job.name}-{name_of(tenant)}", 303)
-    return _page(request, job, tenant, shape, typed, problems, status)
+            rendering.session(request).say("success", done(job, name, call.name))
+            return RedirectResponse(f"/tenants/{name}?done={job.name}-{name}", 303)
+    tenant = await _as_it_is(api, name)
+    if others:
+        # Whoever has seen what others did may do it nevertheless.
+        typed["seen"] = str(sights.of(tenant, job.concerns))
+    return await _page(request, job, tenant, shape, typed, problems, status, others)
+
+
+async def _as_it_is(api: Api, name: str) -> Mapping[str, Any]:
+    """The tenant; its name alone when it can't be had, for what was typed is shown in any case."""
+    try:
+        return await api.get(TENANT, name)
+    except TokenError:
+        raise
+    except ApiError:
+        return {"metadata": {"name": name}, "spec": {}}
 
 
 async def fields(request: Request, job: Job) -> Field:
@@ -130,11 +152,11 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-async def _found(request: Request) -> tuple[Job, dict[str, Any]]:
+def _job(request: Request) -> Job:
     job = JOBS.get(request.path_params["job"])
     if job is None:
         raise GoneError(404, "NotFound", "There is no such page.")
-    return job, await rendering.api(request).get(TENANT, request.path_params["name"])
+    return job
 
 
 async def _require(request: Request, job: Job, tenant: Mapping[str, Any]) -> None:
@@ -153,7 +175,7 @@ async def _require(request: Request, job: Job, tenant: Mapping[str, Any]) -> Non
     raise ForbiddenError(403, "Forbidden", f"You may not do this with tenant {name_of(tenant)}.")
 
 
-def _page(
+async def _page(
     request: Request,
     job: Job,
     tenant: Mapping[str, Any],
@@ -161,6 +183,7 @@ def _page(
     texts: Mapping[str, str],
     problems: Placed,
     status: int = 200,
+    others: Sequence[editing.Line] = (),
 ) -> Response:
     name = name_of(tenant)
     conditions = {each["type"]: each for each in tenant.get("status", {}).get("conditions", [])}
@@ -174,11 +197,12 @@ def _page(
         form=shape,
         texts=texts,
         problems=problems,
-        ticks=[each for each in job.ticks if each.shown(tenant)],
+        others=others,
+        ticks=[each for each in job.ticks if each.shown(tenant) or each.name in texts],
         expected=job.grave(tenant) if job.grave else "",
         blocked=conditions.get("DeletionBlocked", {}).get("message", "") if blocked_by(tenant) else "",
         item=texts.get("item") or request.query_params.get("item", ""),
-        suggestions=asking.suggestions(request, job.fields),
+        suggestions=await asking.suggestions(request, job.fields),
         rows=forms.rows,
         add="",
     )

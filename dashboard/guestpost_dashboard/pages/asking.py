@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,17 +23,20 @@ from guestpost_dashboard.backends.errors import (
     InvalidError,
 )
 from guestpost_dashboard.backends.kinds import TENANT, Kind
-from guestpost_dashboard.calls import Call, RefusedError
+from guestpost_dashboard.calls import Call, Given, RefusedError
 from guestpost_dashboard.forms import Field
 from guestpost_dashboard.jobs import Job
 from guestpost_dashboard.pages import rendering
 from guestpost_dashboard.pages.rights import may
 from guestpost_dashboard.said import Placed
+from guestpost_dashboard.seen import OvertakenError, Seen
 
 # What a name of Kubernetes looks like; anything else would lead an address astray.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 # The schema changes with the chart alone.
 SECONDS = 300.0
+# The operator writes statuses while it works, and each makes the version another one.
+TRIES = 5
 
 
 class Forms:
@@ -82,6 +86,38 @@ async def perform(api: Api, call: Call, *, dry_run: bool = False) -> Mapping[str
     if call.verb == "delete":
         return await api.delete(call.kind, call.name, call.namespace, dry_run=dry_run)
     return await api.patch(call.kind, call.name, call.body, call.namespace, dry_run=dry_run)
+
+
+async def once(api: Api, job: Job, name: str, given: Given, seen: Seen) -> Call:
+    """Do a job with a tenant, unless it would overwrite what somebody else has written since it was seen.
+
+    Raises:
+        RefusedError: it makes no sense with the tenant as it is.
+        OvertakenError: somebody was faster.
+        ApiError: the API server said no, or another tenant has the name now.
+    """
+    for _ in range(TRIES):
+        tenant = await api.get(TENANT, name)
+        if seen.is_another(tenant):
+            raise GoneError(404, "NotFound", another(name))
+        call = job.plan(tenant, given, dt.datetime.now(dt.UTC))
+        seen.require(tenant, call, job.concerns)
+        try:
+            await perform(api, call)
+        except ConflictError:
+            if call.verb != "patch":
+                raise
+        else:
+            return call
+    raise ConflictError(409, "Conflict", HURRIED)
+
+
+HURRIED = "The tenant changes faster than this can be written. Try again in a moment."
+
+
+def another(name: str) -> str:
+    """What is said when a name has been given to another tenant."""
+    return f"The tenant {name} that you looked at was erased; another one has its name now."
 
 
 async def allowed(request: Request, job: Job, tenant: Mapping[str, Any]) -> bool:
@@ -139,10 +175,12 @@ class Outcome:
         return WORDS[self.kind]
 
 
-def outcome(name: str, error: ApiError | RefusedError | None) -> Outcome:
+def outcome(name: str, error: ApiError | RefusedError | OvertakenError | None) -> Outcome:
     """What came of a job: done, unless there is an error."""
     if error is None:
         return Outcome(name, "done")
+    if isinstance(error, OvertakenError):
+        return Outcome(name, "conflict", str(error))
     if isinstance(error, RefusedError):
         return Outcome(name, "skipped", str(error))
     kind: Kindness = next((kind for of, kind in _KINDS if isinstance(error, of)), "refused")
@@ -150,8 +188,17 @@ def outcome(name: str, error: ApiError | RefusedError | None) -> Outcome:
     return Outcome(name, kind, why or error.message.rpartition("denied request: ")[2])
 
 
-def suggestions(request: Request, wanted: Iterable[str] = ()) -> dict[str, list[str]]:
-    """What other tenants have in fields that have no list of values, by name of the field."""
+async def suggestions(request: Request, wanted: Iterable[str] = ()) -> dict[str, list[str]]:
+    """What other tenants have in fields that have no list of values, by name of the field.
+
+    Nothing for who may not list tenants: they are known from a watch that is not theirs.
+    """
+    try:
+        if not await may(request, "list"):
+            return {}
+    except ApiError:
+        # It is no reason to keep a form from who fills it in.
+        return {}
     fleet = request.app.state.fleet
     found = {
         "spec.region": fleet.count("region"),

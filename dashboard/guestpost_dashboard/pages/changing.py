@@ -27,8 +27,6 @@ from guestpost_dashboard.pages import asking, rendering
 from guestpost_dashboard.pages.rights import may
 from guestpost_dashboard.said import Placed
 
-# The operator writes statuses while it works, and each makes the version another one.
-TRIES = 5
 OVERTAKEN = (
     "Somebody has changed it since you looked. This is what your change comes to now; nothing was written."
 )
@@ -67,7 +65,7 @@ async def begin(request: Request) -> Response:
         request.query_params.get("as") == "yaml",
         tenant["metadata"]["uid"],
     )
-    return _page(request, edit, Placed({}, ()))
+    return await _page(request, edit, Placed({}, ()))
 
 
 async def check(request: Request) -> Response:
@@ -100,7 +98,7 @@ async def review(request: Request) -> Response:
     edit = await _posted(request)
     texts = asking.texts(edit.posted)
     if edit.wrong or "add" in texts:
-        return _page(request, edit, said.placed(edit.form, (), edit.wrong), 422 if edit.wrong else 200)
+        return await _page(request, edit, said.placed(edit.form, (), edit.wrong), 422 if edit.wrong else 200)
     try:
         present = await _present(request, edit)
         edit = _decided(edit, texts, editing.editable(present))
@@ -111,7 +109,7 @@ async def review(request: Request) -> Response:
     except TokenError:
         raise
     except ApiError as error:
-        return _page(request, edit, asking.placed(edit.form, error), error.status)
+        return await _page(request, edit, asking.placed(edit.form, error), error.status)
     return _review(request, edit, present, merged)
 
 
@@ -120,7 +118,7 @@ async def apply(request: Request) -> Response:
     edit = await _posted(request)
     api = rendering.api(request)
     try:
-        for _ in range(TRIES):
+        for _ in range(asking.TRIES):
             present = await _present(request, edit)
             merged = editing.merged(edit.loaded, edit.wanted, editing.editable(present))
             if editing.editable(present) != edit.loaded:
@@ -133,13 +131,11 @@ async def apply(request: Request) -> Response:
                 continue
             rendering.session(request).say("success", f"Tenant {edit.name} is changed.")
             return RedirectResponse(f"/tenants/{edit.name}?done=edit-{edit.uid}", 303)
-        raise ConflictError(
-            409, "Conflict", "The tenant changes faster than this can be written. Try again in a moment."
-        )
+        raise ConflictError(409, "Conflict", asking.HURRIED)
     except TokenError:
         raise
     except ApiError as error:
-        return _page(request, edit, asking.placed(edit.form, error), error.status)
+        return await _page(request, edit, asking.placed(edit.form, error), error.status)
 
 
 async def download(request: Request) -> Response:
@@ -164,11 +160,7 @@ async def _present(request: Request, edit: Edit) -> dict[str, Any]:
     """The tenant as it is (ApiError)."""
     found = await rendering.api(request).get(TENANT, edit.name)
     if edit.uid and found["metadata"]["uid"] != edit.uid:
-        raise GoneError(
-            404,
-            "NotFound",
-            f"The tenant {edit.name} that you edited was erased; another one has its name now.",
-        )
+        raise GoneError(404, "NotFound", asking.another(edit.name))
     return found
 
 
@@ -237,7 +229,7 @@ def _list(text: str) -> list[Any]:
     return found
 
 
-def _page(request: Request, edit: Edit, problems: Placed, status: int = 200) -> Response:
+async def _page(request: Request, edit: Edit, problems: Placed, status: int = 200) -> Response:
     texts = forms.shown(edit.form, edit.wanted or edit.loaded)
     typed = asking.texts(edit.posted)
     in_yaml = typed.get("yaml", yamltext.dump(edit.wanted))
@@ -257,7 +249,7 @@ def _page(request: Request, edit: Edit, problems: Placed, status: int = 200) -> 
         as_yaml=edit.as_yaml,
         yaml=in_yaml,
         diff=editing.diff(edit.loaded, edit.wanted) if edit.wanted else [],
-        suggestions=asking.suggestions(request),
+        suggestions=await asking.suggestions(request),
         add=typed.get("add", ""),
         rows=forms.rows,
         action=f"/tenants/{edit.name}/edit",

@@ -30,7 +30,7 @@ async def begin(request: Request) -> Response:
         found = await rendering.api(request).get(TENANT, like)
         alike = ("region", "googleProject", "plan", "release", "storage")
         base = {"spec": {key: found["spec"][key] for key in alike if key in found["spec"]}}
-    return _page(request, shape, forms.shown(shape, base), NOTHING)
+    return await _page(request, shape, forms.shown(shape, base), NOTHING)
 
 
 async def check(request: Request) -> Response:
@@ -75,7 +75,7 @@ async def create(request: Request) -> Response:
                 "success", f"Tenant {name} is made; the operator builds its server now."
             )
             return RedirectResponse(f"/tenants/{name}?done=new", 303)
-    return _page(request, shape, typed, problems, status)
+    return await _page(request, shape, typed, problems, status)
 
 
 async def download(request: Request) -> Response:
@@ -115,7 +115,7 @@ def _yaml(whole: Mapping[str, Any]) -> str:
     return yamltext.dump({**HEAD, **whole})
 
 
-def _page(
+async def _page(
     request: Request, shape: Field, typed: Mapping[str, str], problems: Placed, status: int = 200
 ) -> Response:
     whole, _ = forms.read(shape, typed)
@@ -127,7 +127,7 @@ def _page(
         texts=typed,
         problems=problems,
         yaml=_yaml(whole),
-        suggestions=asking.suggestions(request),
+        suggestions=await asking.suggestions(request),
         add=typed.get("add", ""),
         rows=forms.rows,
         action="/new",

@@ -209,6 +209,24 @@ def as_(served: Served, someone: Person) -> tuple[int, int]:
         return http.get("/").status_code, http.get("/tenants/acme").status_code
 
 
+def test_who_may_make_tenants_and_list_none_learns_nothing_of_others(
+    api_server: World, person: Callable[[str], Any]
+) -> None:
+    """What fields suggest comes from a watch that is not theirs."""
+    rbac = client.RbacAuthorizationV1Api(api_server.api)
+    api_server.account("maker")
+    rule = {"apiGroups": ["guestpostcrm.com"], "resources": ["guestposttenants"], "verbs": ["create"]}
+    rbac.create_cluster_role({"metadata": {"name": "makes-tenants"}, "rules": [rule]})
+    rbac.create_cluster_role_binding({
+        "metadata": {"name": "makes-tenants"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "makes-tenants"},
+        "subjects": [{"kind": "ServiceAccount", "name": "maker", "namespace": NAMESPACE}],
+    })  # fmt: skip
+    assert "us-central1" in person("provisioner").get("/new").text
+    page = person("maker").get("/new")
+    assert (page.status_code, "us-central1" in page.text) == (200, False)
+
+
 def test_the_chart_mounts_no_content_into_the_dashboard() -> None:
     """Its pod has its own session key, certificate and client secret: no Secret of a tenant, no database."""
     program = str(binaries.ensure("helm")["helm"])

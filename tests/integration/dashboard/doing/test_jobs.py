@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -32,6 +33,79 @@ def test_a_tenant_is_suspended_with_a_reason_resumed_and_hibernated(
     do(page, "Hibernate")
     page.wait_for_url(on_tenant(name))
     assert world.get(name)["spec"]["state"] == "Hibernated"
+
+
+def test_who_was_faster_with_a_job_is_shown_and_not_overwritten(
+    signed_in: As, world: Cluster, name: str, is_fine: Check
+) -> None:
+    world.tenant(name)
+    page = signed_in("provisioner")
+    page.goto(f"/tenants/{name}/do/suspend")
+    world.patch(name, state="Suspended", suspendReason="The police asked for it.")
+    # What is not overwritten is in nobody's way.
+    world.patch(name, plan="Scale")
+    page.get_by_label("Suspend reason").fill("The invoice of May is open.")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.locator("#general")).to_contain_text("Somebody has changed it since you looked")
+    others = page.get_by_role("region", name="What others changed")
+    expect(others).to_contain_text("+  suspendReason: The police asked for it.")
+    expect(others).not_to_contain_text("plan")
+    expect(page.get_by_label("Suspend reason")).to_have_value("The invoice of May is open.")
+    is_fine(page)
+    assert world.get(name)["spec"]["suspendReason"] == "The police asked for it."
+    # Who has seen it decides.
+    page.get_by_role("button", name="Suspend").click()
+    page.wait_for_url(on_tenant(name))
+    assert world.get(name)["spec"]["suspendReason"] == "The invoice of May is open."
+
+
+def test_a_button_that_was_drawn_before_the_change_asks_first(
+    signed_in: As, world: Cluster, name: str
+) -> None:
+    world.tenant(name, state="Suspended", suspendReason="The invoice of May is open.")
+    page = signed_in("provisioner")
+    # As if the news came late.
+    page.route("**/streams/tenants/**", lambda route: route.abort())
+    page.goto(f"/tenants/{name}")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    world.patch(name, suspendReason="The police asked for it.")
+    page.get_by_role("button", name="Resume").click()
+    others = page.get_by_role("region", name="What others changed")
+    expect(others).to_contain_text("+  suspendReason: The police asked for it.")
+    assert world.get(name)["spec"]["state"] == "Suspended"
+    page.get_by_role("button", name="Resume").click()
+    page.wait_for_url(on_tenant(name))
+    assert world.get(name)["spec"]["state"] == "Running"
+
+
+def test_another_tenant_that_has_the_name_now_is_not_erased(signed_in: As, world: Cluster, name: str) -> None:
+    world.tenant(name, served=False)
+    page = signed_in("provisioner")
+    page.goto(f"/tenants/{name}/do/erase")
+    world.delete(name)
+    world.tenant(name, served=False)
+    request_erasure(page, name, name)
+    expect(page.locator("#general")).to_contain_text("another one has its name now")
+    assert not world.get(name)["spec"]["deletion"].get("requested")
+
+
+def test_a_job_outlives_an_api_server_that_is_away_and_a_tenant_that_went(
+    signed_in: As, world: Cluster, name: str, mended: Any
+) -> None:
+    world.tenant(name, served=False)
+    page = signed_in("provisioner")
+    page.goto(f"/tenants/{name}/do/suspend")
+    reason = page.get_by_label("Suspend reason")
+    reason.fill("The invoice of May is open.")
+    mended.cut = True
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.locator("#general")).to_contain_text("What you typed is still here")
+    expect(reason).to_have_value("The invoice of May is open.")
+    mended.cut = False
+    world.delete(name)
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.locator("#general")).to_contain_text(f'"{name}" not found')
+    expect(reason).to_have_value("The invoice of May is open.")
 
 
 def test_an_export_is_asked_for_as_staff(signed_in: As, world: Cluster, name: str) -> None:

@@ -98,7 +98,28 @@ def test_a_wave_is_held_and_let_go_on(signed_in: As, world: Cluster, name: str, 
     assert world.get(name)["spec"]["release"] == {"channel": "Canary"}
 
 
-def test_several_halt_when_nobody_answers_and_go_on(
+def test_those_that_changed_since_they_were_chosen_are_left(signed_in: As, world: Cluster, name: str) -> None:
+    for each in ("a", "b"):
+        world.tenant(f"{name}-{each}", served=False)
+    page = signed_in("provisioner")
+    page.goto(f"/?q={name}")
+    expect(page.locator("#rows tr")).to_have_count(2)
+    page.goto(f"/do/suspend?tenant={name}-a&tenant={name}-b")
+    page.get_by_label("Suspend reason").fill("The region is being mended.")
+    world.patch(f"{name}-b", state="Suspended", suspendReason="The police asked for it.")
+    page.get_by_role("button", name="Suspend with 2").click()
+    results = page.locator("#results li")
+    expect(results.filter(has_text=f"{name}-a")).to_contain_text("Done")
+    expect(results.filter(has_text=f"{name}-b")).to_contain_text("Changed meanwhile")
+    assert world.get(f"{name}-b")["spec"]["suspendReason"] == "The police asked for it."
+    # Who wants it nevertheless does it again.
+    page.get_by_role("link", name="Try the 1 again").click()
+    page.get_by_label("Suspend reason").fill("The region is being mended.")
+    page.get_by_role("button", name="Suspend with 1").click()
+    expect(results.filter(has_text=f"{name}-b")).to_contain_text("Done")
+
+
+def test_several_halt_when_nobody_answers_and_go_on_by_themselves(
     signed_in: As, world: Cluster, name: str, mended: Any
 ) -> None:
     names = [f"{name}-{number}" for number in range(3)]
@@ -108,9 +129,9 @@ def test_several_halt_when_nobody_answers_and_go_on(
     page.goto("/do/hibernate?" + "&".join(f"tenant={each}" for each in names))
     mended.cut = True
     page.get_by_role("button", name="Hibernate with 3").click()
-    expect(page.get_by_text("The API server does not answer: go on when it is back.")).to_be_visible()
+    expect(page.get_by_text("The API server does not answer; it is tried again")).to_be_visible()
     expect(page.locator("#results li").first).to_contain_text("No answer")
     mended.cut = False
-    page.get_by_role("button", name="Go on").click()
+    # By itself.
     expect(page.get_by_role("status").last).to_contain_text("finished, 3 done, 0 not")
     assert {world.get(each)["spec"]["state"] for each in names} == {"Hibernated"}
