@@ -12,10 +12,11 @@ from playwright.sync_api import Page
 PAGES = (
     "/", "/threads/1", "/orders", "/orders/list", "/orders/1", "/orders/new", "/orders/1/edit", "/sites",
     "/sites/1", "/sites/new", "/sites/import", "/contacts", "/contacts/1", "/contacts/new",
-    "/contacts/import", "/offers", "/offers/1", "/offers/new", "/placements", "/placements/1",
-    "/placements/new", "/invoices", "/invoices/1", "/invoices/new", "/reports", "/duplicates", "/fields",
-    "/fields/new", "/mailboxes", "/team", "/account", "/account/second-factor", "/integrations",
-    "/integrations/webhooks/new", "/audit", "/usage", "/privacy", "/about", "/nothing-here",
+    "/contacts/import", "/orders/import", "/offers", "/offers/1", "/offers/new", "/placements",
+    "/placements/1", "/placements/new", "/invoices", "/invoices/1", "/invoices/new", "/reports",
+    "/duplicates", "/fields", "/fields/new", "/mailboxes", "/team", "/account", "/account/second-factor",
+    "/integrations", "/integrations/webhooks/new", "/audit", "/usage", "/privacy", "/about",
+    "/nothing-here",
 )  # fmt: skip
 LISTS = (
     "/", "/orders", "/orders/list", "/sites", "/contacts", "/offers", "/placements", "/invoices", "/reports",

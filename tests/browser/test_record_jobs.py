@@ -49,6 +49,38 @@ def test_contacts_are_imported_after_their_mistakes_are_told(
     assert Contact.objects.count() == 1
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_orders_are_imported_and_stand_on_the_board(
+    make: Any, tom: Any, at: Callable[..., Page], faults: Callable[[Page], list[str]], tmp_path: Path,
+    width: int,
+) -> None:  # fmt: skip
+    make.contact("bob@one.example", name="Bob Stone", sites=[make.site("one.example")])
+    file = tmp_path / "orders.csv"
+    header = "Website;E-mail;Status;Anchor;Target page;Cost;Deadline\n"
+    target = "https://ours.example/collections/shoes/running-in-winter"
+    line = f"one.example;bob@one.example;Agreed;best running shoes;{target};{{}};31.12.2026\n"
+    file.write_text(header + line.format(""), encoding="utf-8")
+    page = at(tom, width=width)
+    page.goto("/orders")
+    page.get_by_role("link", name="Import a spreadsheet").click()
+    assert faults(page) == []
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.locator("main")).to_contain_text("Write down the price that was agreed first.")
+    assert faults(page) == []
+    file.write_text(header + line.format("€120"), encoding="utf-8")
+    page.get_by_role("link", name="Another file").click()
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.locator("[aria-labelledby=rows]")).to_contain_text("best running shoes")
+    assert faults(page) == []
+    page.get_by_role("button", name="Import 1 order").click()
+    expect(page.locator(".notices")).to_contain_text("Imported: 1 new")
+    page.get_by_role("link", name="See the orders").click()
+    page.get_by_role("link", name="As a board").click()
+    expect(page.locator("[data-stage=agreed] .tile")).to_contain_text("one.example")
+
+
 def test_a_draft_is_uploaded_downloaded_and_removed(
     make: Any, tom: Any, at: Callable[..., Page], faults: Callable[[Page], list[str]], tmp_path: Path
 ) -> None:

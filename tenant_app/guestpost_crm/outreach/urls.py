@@ -40,6 +40,7 @@ urlpatterns: list[URLPattern] = [
     path("orders/list", orders.index, name="order-list"),
     path("orders/move", orders.move_on_board, name="orders-move"),
     path("orders/new", orders.new, name="order-new"),
+    path("orders/import", imports.begin, {"target": "order"}, name="order-import"),
     path("orders/export", orders.export, name="orders-export"),
     path("orders/<int:key>", orders.show, name="order"),
     path("orders/<int:key>/edit", orders.edit, name="order-edit"),

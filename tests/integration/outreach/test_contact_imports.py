@@ -160,7 +160,7 @@ def test_an_address_that_somebody_takes_meanwhile_undoes_all_of_it(
     chosen = mapping(page, address)
     make.contact("bob@x.example", name="Theirs")
     # As if it had been written between the look and the writing.
-    monkeypatch.setattr(contacts, "_owners", lambda addresses: {})
+    monkeypatch.setattr(contacts, "owners_of", lambda addresses: {})
     text = page.post(address, {**chosen, "do": "import"}).content.decode()
     assert "Nothing was imported: try again." in text
     assert [each.name for each in Contact.objects.all()] == ["Theirs"]

@@ -69,6 +69,7 @@ PAGES: dict[str, tuple[str | None, str | None]] = {
     "order-list": (READ, None),
     "orders-move": (None, WRITE),
     "order-new": (WRITE, WRITE),
+    "order-import": (WRITE, WRITE),
     "orders-export": (READ, None),
     "order": (READ, None),
     "order-edit": (WRITE, WRITE),

@@ -65,7 +65,7 @@ def save(person: Person | None, order: Order) -> Order:
     stored = Order.objects.select_for_update(of=("self",)).filter(pk=order.pk).first() if order.pk else None
     before = state_of(stored) if stored else {}
     if stored is None or stored.stage != order.stage:
-        _reached(order)
+        reached(order)
     order.save()
     differing = changes(before, state_of(order)) if stored else [("stage", "", order.stage)]
     OrderChange.objects.bulk_create(
@@ -80,7 +80,7 @@ def save(person: Person | None, order: Order) -> Order:
     return order
 
 
-def _reached(order: Order) -> None:
+def reached(order: Order) -> None:
     """Remember when an order came to the stages that reports measure between."""
     order.moved_at = timezone.now()
     today = timezone.localdate()

@@ -1,4 +1,4 @@
-"""Importing sites and contacts: the file, the preview with its mapping, the import."""
+"""Importing sites, contacts and orders: the file, the preview with its mapping, the import."""
 
 from __future__ import annotations
 
@@ -21,10 +21,16 @@ _SHOWN = 8
 
 
 def _words(target: str) -> dict[str, Any]:
-    """What pages say of a kind of records, and where they are."""
+    """What pages say of a kind of records, where they are, and how the newest are shown first."""
     if target == Target.CONTACT:
-        return {"heading": _("Import contacts"), "list": "contacts", "begin": "contact-import"}
-    return {"heading": _("Import sites"), "list": "sites", "begin": "site-import"}
+        return {
+            "heading": _("Import contacts"), "list": "contacts", "sort": "-added", "begin": "contact-import",
+        }  # fmt: skip
+    if target == Target.ORDER:
+        return {
+            "heading": _("Import orders"), "list": "order-list", "sort": "-number", "begin": "order-import",
+        }  # fmt: skip
+    return {"heading": _("Import sites"), "list": "sites", "sort": "-added", "begin": "site-import"}
 
 
 @require_http_methods(["GET", "POST"])

@@ -14,6 +14,7 @@ from guestpost_crm.outreach.models.custom import Target
 from guestpost_crm.outreach.services import custom
 from guestpost_crm.outreach.services.acting import acted
 from guestpost_crm.outreach.services.imports.contacts import CONTACTS
+from guestpost_crm.outreach.services.imports.orders import ORDERS
 from guestpost_crm.outreach.services.imports.rows import Importer, Preview, Problem, cells, guess
 from guestpost_crm.outreach.services.imports.sites import SITES
 from guestpost_crm.outreach.told import gettext_noop
@@ -30,7 +31,7 @@ __all__ = [
     "upload",
 ]
 
-IMPORTERS: dict[str, Importer] = {Target.SITE: SITES, Target.CONTACT: CONTACTS}
+IMPORTERS: dict[str, Importer] = {Target.SITE: SITES, Target.CONTACT: CONTACTS, Target.ORDER: ORDERS}
 MOST_BYTES = 5 << 20
 MOST_TOLD = 200
 
@@ -106,7 +107,7 @@ def _run(person: Person, upload_key: int, mapping: Mapping[int, str]) -> Spreads
     found = preview(batch, mapping)
     if found.problems or not found.has_key:
         raise csvfiles.CsvError(gettext_noop("Some lines are wrong. Nothing was imported."))
-    IMPORTERS[batch.target].store(found)
+    IMPORTERS[batch.target].store(found, person)
     batch.made, batch.changed, batch.unchanged = found.made, found.changed, found.unchanged
     batch.done_at, batch.content = timezone.now(), ""
     batch.save()

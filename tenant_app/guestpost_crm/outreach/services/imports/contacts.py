@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from guestpost_crm.accounts.models import Person as Member
 from guestpost_crm.outreach import domains
-from guestpost_crm.outreach.models import Contact, ContactAddress, Site
+from guestpost_crm.outreach.models import Contact, ContactAddress
+from guestpost_crm.outreach.services.imports import sites
 from guestpost_crm.outreach.services.imports.rows import (
     Customs,
     Importer,
@@ -90,7 +93,7 @@ def _check(found: Preview, lines: Lines, customs: Customs) -> None:
             at[line] = _addresses(cells.get("addresses", ""))
         except ValueError as error:
             found.problems.append(Problem(line, str(FIELDS["addresses"]), why(error)))
-    owners = _owners({address for addresses in at.values() for address in addresses})
+    owners = owners_of({address for addresses in at.values() for address in addresses})
     people: list[Person] = []
     for line, cells in lines:
         if line not in at:
@@ -123,7 +126,7 @@ def _addresses(text: str) -> list[str]:
     return list(dict.fromkeys(domains.address(each) for each in pieces))
 
 
-def _owners(addresses: set[str]) -> dict[str, Person]:
+def owners_of(addresses: set[str]) -> dict[str, Person]:
     """Who has these addresses already."""
     rows = ContactAddress.objects.filter(address__in=addresses).values_list("contact", flat=True)
     contacts = Contact.objects.filter(pk__in=set(rows)).prefetch_related("addresses", "sites")
@@ -198,16 +201,26 @@ def _count(found: Preview, person: Person) -> None:
     found.records.append((person.line, person))
 
 
-def _store(found: Preview) -> None:
+def _store(found: Preview, _by: Member) -> None:
+    store([person for _line, person in found.records])
+
+
+def store(people: list[Person]) -> None:
     """New and changed contacts with their addresses and sites, in few statements however many they are."""
-    people: list[Person] = [person for _line, person in found.records]
-    Contact.objects.bulk_create([each.contact for each in people if each.new], batch_size=1000)
+    known = {each.contact.pk: each.contact for each in people if not each.new}
+    locked = Contact.objects.select_for_update().filter(pk__in=known).order_by("pk").values_list("pk")
+    if len(locked) != len(known):
+        # Merged into another one meanwhile.
+        raise IntegrityError
     now = timezone.now()
     for each in people:
         each.contact.updated_at = now
-    Contact.objects.bulk_update(
-        [each.contact for each in people], [*_VALUES, "custom", "updated_at"], batch_size=1000
-    )
+    Contact.objects.bulk_create([each.contact for each in people if each.new], batch_size=1000)
+    # As if they were new: bulk_update takes minutes for thousands.
+    Contact.objects.bulk_create(
+        list(known.values()), batch_size=1000, update_conflicts=True, unique_fields=["id"],
+        update_fields=[*_VALUES, "custom", "updated_at"],
+    )  # fmt: skip
     ContactAddress.objects.bulk_create(
         [
             ContactAddress(contact=each.contact, address=address, canonical=domains.canonical(address))
@@ -216,17 +229,7 @@ def _store(found: Preview) -> None:
         ],
         batch_size=1000,
     )
-    _store_sites(people)
-
-
-def _store_sites(people: list[Person]) -> None:
-    wanted = {domain for each in people for domain in each.new_sites}
-    Site.objects.bulk_create(
-        [Site(domain=domain, registrable=domains.registrable(domain)) for domain in sorted(wanted)],
-        batch_size=1000,
-        ignore_conflicts=True,
-    )
-    keys = dict(Site.objects.filter(domain__in=wanted).values_list("domain", "pk"))
+    keys = sites.ensure({domain for each in people for domain in each.new_sites})
     through = Contact.sites.through
     through.objects.bulk_create(
         [

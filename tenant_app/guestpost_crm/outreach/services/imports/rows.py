@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from guestpost_crm.accounts.models import Person
 from guestpost_crm.outreach.models import CustomField
 from guestpost_crm.outreach.services import custom
 from guestpost_crm.outreach.told import ToldError
@@ -72,14 +73,14 @@ class Importer:
         names: for each field the headings that it goes by, written small and without signs.
         key: the field that records are known by.
         check: fills a preview from the lines.
-        store: writes what a preview found; called inside a transaction.
+        store: writes what a preview found, for a person; called inside a transaction.
     """
 
     fields: Mapping[str, Any]
     names: Mapping[str, str]
     key: str
     check: Callable[[Preview, Lines, Customs], None]
-    store: Callable[[Preview], None]
+    store: Callable[[Preview, Person], None]
 
 
 def guess(importer: Importer, header: Sequence[str], customs: Sequence[CustomField] = ()) -> dict[int, str]:

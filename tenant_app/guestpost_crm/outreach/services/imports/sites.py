@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,9 +11,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from guestpost_crm.accounts.models import Person as Member
 from guestpost_crm.outreach import domains, money
 from guestpost_crm.outreach.models import Site
-from guestpost_crm.outreach.models.common import LinkPolicy
+from guestpost_crm.outreach.services.imports import values
 from guestpost_crm.outreach.services.imports.rows import (
     Customs,
     Importer,
@@ -50,12 +51,6 @@ _NAMES = {
 }
 _NUMBERS = {"dr": 100, "da": 100, "traffic": 10**12, "turnaround_days": 999, "max_links": 99}
 _LENGTHS = {"niche": 80, "language": 40, "notes": 20_000}
-_POLICIES = {
-    "dofollow": "dofollow", "do-follow": "dofollow", "do follow": "dofollow", "follow": "dofollow",
-    "df": "dofollow", "yes": "dofollow", "nofollow": "nofollow", "no-follow": "nofollow",
-    "no follow": "nofollow", "nf": "nofollow", "no": "nofollow", "sponsored": "sponsored",
-    "paid": "sponsored",
-}  # fmt: skip
 
 
 def _check(found: Preview, lines: Lines, customs: Customs) -> None:
@@ -109,7 +104,7 @@ def _fill(site: Site, cells: dict[str, str], customs: Customs) -> list[tuple[str
                 site.custom[customs[name].key] = own(customs[name], text)
             elif name in FIELDS:
                 setattr(site, name, _read(name, text))
-                if name == "price" and "currency" not in cells and (code := _sign(text)):
+                if name == "price" and "currency" not in cells and (code := values.currency_of(text)):
                     site.currency = code
         except (ValidationError, ValueError) as error:
             problems.append((label, why(error)))
@@ -121,19 +116,11 @@ def _read(name: str, text: str) -> Any:
     if name in _NUMBERS:
         return _number(text, _NUMBERS[name])
     if name == "price":
-        with suppress(money.AmountError):
-            return money.amount(re.sub(r"[^\d.,'\u2019  -]", "", text).strip())
-        raise ValueError(_("“%(text)s” is not an amount, such as 120 or 1,200.50.") % {"text": text[:40]})
+        return values.amount(text)
     if name == "currency":
-        code = text.upper()
-        code = next((each for each, sign in money.SIGNS.items() if sign == text), code)
-        if code not in money.CURRENCIES:
-            raise ValueError(_("“%(text)s” is no currency, such as USD.") % {"text": text[:40]})
-        return code
+        return values.currency(text)
     if name == "link_policy":
-        if text.lower() not in _POLICIES:
-            raise ValueError(_("“%(text)s” is not dofollow, nofollow or sponsored.") % {"text": text[:40]})
-        return LinkPolicy(_POLICIES[text.lower()]).value
+        return values.link_policy(text)
     if name == "do_not_contact":
         return yes_or_no(text)
     return short(text, _LENGTHS[name])
@@ -150,11 +137,17 @@ def _number(text: str, most: int) -> int:
     return value
 
 
-def _sign(text: str) -> str:
-    return next((code for code, sign in money.SIGNS.items() if sign in text or code in text.upper()), "")
+def ensure(wanted: Collection[str]) -> dict[str, int]:
+    """The keys of the sites of these domains; those that are not here yet are added."""
+    Site.objects.bulk_create(
+        [Site(domain=domain, registrable=domains.registrable(domain)) for domain in sorted(wanted)],
+        batch_size=1000,
+        ignore_conflicts=True,
+    )
+    return dict(Site.objects.filter(domain__in=wanted).values_list("domain", "pk"))
 
 
-def _store(found: Preview) -> None:
+def _store(found: Preview, _by: Member) -> None:
     """New and changed sites in few statements: twenty thousand are a matter of seconds."""
     sites = [site for _line, site in found.records]
     now = timezone.now()
