@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -188,6 +189,36 @@ def test_signing_in_is_not_to_be_tried_without_end(crm: None) -> None:
     assert client.get("/oauth/callback", headers=claimed).status_code == 429
     assert client.get("/oauth/callback", headers={"x-forwarded-for": "198.51.100.8"}).status_code == 400
     assert client.get("/sign-in").status_code == 200
+
+
+@pytest.mark.promise("P8.1")
+def test_beginning_to_sign_in_is_refused_beyond_the_limit_for_a_minute(
+    crm: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.test import Client
+    from guestpost_crm.gmail.broker import Broker
+
+    asked = []
+    begin = Broker.begin
+    monkeypatch.setattr(Broker, "begin", lambda *given: asked.append(given) or begin(*given))
+    client = Client(headers={"host": HOST, "x-forwarded-for": "203.0.113.9, 198.51.100.7"})
+    answers = [client.post("/sign-in").status_code for _ in range(21)]
+    assert answers == [302] * 20 + [429]
+    answer = client.post("/sign-in")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+    assert "Too many attempts" in answer.content.decode()
+    assert "Wait a minute, then try again." in answer.content.decode()
+    german = client.post("/sign-in", headers={"accept-language": "de"}).content.decode()
+    assert "Warte eine Minute" in german
+    # What is refused reaches neither the broker nor Google; others get in, and the page can still be read.
+    assert len(asked) == 20
+    assert client.post("/sign-in", headers={"x-forwarded-for": "198.51.100.8"}).status_code == 302
+    claimed = {"x-forwarded-for": "192.0.2.1, 198.51.100.7"}
+    assert client.post("/sign-in", headers=claimed).status_code == 429
+    assert client.get("/sign-in").status_code == 200
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 61)
+    assert client.post("/sign-in").status_code == 302
 
 
 def test_language_and_time_zone_are_a_persons_own(owner: Any, browser: Callable[[Any], Any]) -> None:
