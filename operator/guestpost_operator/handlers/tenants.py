@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import kopf
@@ -51,7 +52,9 @@ def register(registry: kopf.OperatorRegistry, controller: Controller, erasure: E
             structlog.contextvars.unbind_contextvars("tenant", "step")
 
 
-async def until_erased(erasure: Erasure, body: dict[str, Any]) -> None:
+async def until_erased(
+    erasure: Erasure, body: dict[str, Any], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
     """Try for ever: anything that ended sooner would let the finalizer go.
 
     kopf could try again too, but it writes down on the tenant when: if the API server does not take that, or
@@ -68,4 +71,4 @@ async def until_erased(erasure: Erasure, body: dict[str, Any]) -> None:
             log.exception("erasure broke", again_in=delay)
         else:
             return
-        await asyncio.sleep(delay)
+        await sleep(delay)

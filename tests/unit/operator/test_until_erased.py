@@ -22,14 +22,13 @@ class Stubborn:
     [(), (NotErasedError("Messaging: away"),) * 9, (NotErasedError("Volumes: left"), ValueError("a bug"))],
     ids=["at once", "late", "with a bug"],
 )
-async def test_it_is_tried_until_it_is_through(monkeypatch, errors):
+async def test_it_is_tried_until_it_is_through(errors):
     waited = []
 
     async def sleep(seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr(tenants.asyncio, "sleep", sleep)
     erasure = Stubborn(*errors)
-    await tenants.until_erased(erasure, {"metadata": {"name": "acme"}})
+    await tenants.until_erased(erasure, {"metadata": {"name": "acme"}}, sleep)
     assert (erasure.tries, erasure.errors) == (len(errors) + 1, [])
     assert waited == [min(2.0 * 2**n, 60.0) for n in range(len(errors))]
