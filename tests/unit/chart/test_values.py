@@ -48,7 +48,7 @@ REFUSED = [
     ({"tenants.regions": '{"europe-west1-b": {}}'}, "invalid propertyName 'europe-west1-b'"),
     ({"tenants.plans": '{"Huge": {}}'}, "additional properties 'Huge' not allowed"),
     ({"tenants.plans.Starter.database.storage": '"10GB"'}, "at '/tenants/plans/Starter/database/storage'"),
-    ({"tenants.plans.Starter.web.replicas": "-1"}, "minimum: got -1, want 0"),
+    ({"tenants.plans.Starter.web.replicas": "0"}, "minimum: got 0, want 1"),
     ({"tenants.routing.kind": '"Route"'}, "at '/tenants/routing/kind': value must be one of"),
     ({"tenants.routing.scheme": '"ftp"'}, "at '/tenants/routing/scheme': value must be one of"),
     ({"tenants.routing.port": "70000"}, "at '/tenants/routing/port': maximum: got 70,000, want 65,535"),
