@@ -159,7 +159,8 @@ async def put_settings(request: Request) -> Response:
     """PUT settings: what is given is changed.
 
     Limits, which null lifts: quotaUnitsPerMinute (of a user), projectUnitsPerMinute, notificationsPerSecond.
-    Besides: latency, in seconds, of every call; keepMessageIds, whether sent mail keeps its Message-ID.
+    Besides: latency, in seconds, of every call; keepMessageIds, whether sent mail keeps its Message-ID;
+    mostOnPage, how many messages or changes stand on a page at most.
     """
     state, body = state_of(request), await _body(request)
     if "quotaUnitsPerMinute" in body:
@@ -170,6 +171,7 @@ async def put_settings(request: Request) -> Response:
         state.watches.per_second = body["notificationsPerSecond"]
     state.latency = float(body.get("latency", state.latency))
     state.keep_message_ids = bool(body.get("keepMessageIds", state.keep_message_ids))
+    state.most_on_page = int(body.get("mostOnPage", state.most_on_page))
     return Response(status_code=204)
 
 

@@ -56,9 +56,9 @@ def endpoint(method: str, scopes: set[str]) -> Callable[[Call], Callable[[Reques
                 response = Response(status_code=204) if answer is None else JSONResponse(answer)
                 return state.after_effect(response)
             except UnknownMessageError:
-                return not_found().response()
+                return state.after_effect(not_found().response())
             except ApiError as error:
-                return error.response()
+                return state.after_effect(error.response())
 
         serve.__doc__ = call.__doc__
         return serve
@@ -142,7 +142,7 @@ async def list_messages(state: State, email: str, request: Request) -> dict[str,
     wanted = condition(query, state.store.account(email))
     labels = set(request.query_params.getlist("labelIds"))
     everything = request.query_params.get("includeSpamTrash") == "true"
-    size = _number(request, "maxResults", 100, 500) or 100
+    size = _number(request, "maxResults", 100, state.most_on_page) or 100
     token = request.query_params.get("pageToken", "")
     if token and not _PAGE_TOKEN.fullmatch(token):
         raise ApiError(400, "Invalid pageToken")
@@ -285,7 +285,7 @@ async def list_history(state: State, email: str, request: Request) -> dict[str, 
     page = int(request.query_params.get("pageToken") or start)
     if int(start) < account.floor or int(start) > account.history:
         raise not_found()
-    size = _number(request, "maxResults", 100, 500)
+    size = _number(request, "maxResults", 100, state.most_on_page)
     kinds = set(request.query_params.getlist("historyTypes"))
     label = request.query_params.get("labelId", "")
     return mailbox.history(state, account, page, size, kinds, label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,6 +36,7 @@ class State:
 
     Attributes:
         keep_message_ids: whether sent mail keeps the sender's Message-ID; Gmail sets its own.
+        most_on_page: so many messages or changes stand on a page, however many were asked for.
     """
 
     def __init__(self, issuer: str, pubsub_host: str = "") -> None:
@@ -45,8 +47,10 @@ class State:
         self.watches = Watches(self.store, self.faults, pubsub_host)
         self.kms = Kms()
         self.keep_message_ids = False
+        self.most_on_page = 500
         self.latency = 0.0
-        self._pending: dict[int, Fault] = {}
+        # By the task that serves the call, and never by its id, which the next task may have.
+        self._pending: WeakKeyDictionary[asyncio.Task[Any], Fault] = WeakKeyDictionary()
 
     async def suffer(self, method: str, account: str) -> Response | None:
         """Let a call meet its fault, if one was asked for.
@@ -68,14 +72,14 @@ class State:
             return DroppedConnection()
         if fault.status and fault.drop != "after":
             raise fault.error()
-        if fault.drop == "after":
-            task = asyncio.current_task()
-            self._pending[id(task)] = fault
+        if fault.drop == "after" and (task := asyncio.current_task()) is not None:
+            self._pending[task] = fault
         return None
 
     def after_effect(self, answer: Response) -> Response:
         """The answer, or a lost connection or an error when that was asked for after the effect."""
-        fault = self._pending.pop(id(asyncio.current_task()), None)
+        task = asyncio.current_task()
+        fault = self._pending.pop(task, None) if task is not None else None
         if fault is None:
             return answer
         return fault.error().response() if fault.status else DroppedConnection()

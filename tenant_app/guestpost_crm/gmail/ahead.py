@@ -87,8 +87,16 @@ class _Ahead(threading.Thread):
         except Exception as error:
             self._failure = error
         finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Say that nothing more comes, whatever happens: somebody waits for that without a limit."""
+        try:
             # An access token that was renewed has been written down.
             connection.close()
+        except Exception as error:
+            self._failure = self._failure or error
+        finally:
             self._found.put(None)
 
     def _fetch(self, item: FetchItem) -> Fetched:

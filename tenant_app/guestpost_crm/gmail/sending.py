@@ -103,7 +103,10 @@ def _send(message: OutboxMessage, gmail: Gmail) -> None:
     except (ConsentGoneError, UnreachableError):
         _requeue(message, 0, "")
         raise
-    except NotFoundError:
+    except NotFoundError as error:
+        if message.thread is None:
+            _finish(message, OutboxState.FAILED, _("Gmail refused it: %s.") % error)
+            return
         # The thread is gone at Gmail; the answer still goes out, as a message of its own.
         message.thread = None
         _requeue(message, 0, "")

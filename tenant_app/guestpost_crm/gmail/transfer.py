@@ -26,6 +26,8 @@ LARGEST = 160 << 20
 IN_MEMORY = 256 * 1024
 _PIECE = 64 * 1024
 _MOST_REST = 1 << 20
+# Longer than it takes to store the largest message, and shorter than for ever.
+_TURN = 300.0
 # Within a string of JSON a quotation mark has a backslash before it, so this is never found in one.
 _RAW = re.compile(rb'(?<!\\)"raw"\s*:\s*"')
 _KEEP = 64
@@ -35,7 +37,8 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 class Content(tempfile.SpooledTemporaryFile[bytes]):
     """A message while it is on its way: in memory when it is small, else on disk.
 
-    Of all mailboxes together one message lies on disk; the next that wants to waits until it is closed.
+    Of all mailboxes together one message lies on disk; the next that wants to waits until it is closed, and
+    gives up (TimeoutError) when that takes too long: it is fetched later then.
     """
 
     _disk = threading.Semaphore(1)
@@ -47,7 +50,8 @@ class Content(tempfile.SpooledTemporaryFile[bytes]):
     def rollover(self) -> None:
         """It has become too large for memory."""
         if not self._on_disk:
-            self._disk.acquire()
+            if not self._disk.acquire(timeout=_TURN):
+                raise TimeoutError
             self._on_disk = True
         super().rollover()
 

@@ -20,7 +20,9 @@ from tenant_plane import TenantPlane, tenant_plane
 def clean(crm: None, clean_crm: None, google: GoogleStandin) -> Iterator[None]:
     """Every test begins with empty tables and a Google without faults."""
     google.control.no_faults()
-    google.control.settings(quotaUnitsPerMinute=6000, notificationsPerSecond=1, keepMessageIds=False)
+    google.control.settings(
+        quotaUnitsPerMinute=6000, notificationsPerSecond=1, keepMessageIds=False, mostOnPage=500
+    )
     yield
     google.control.no_faults()
 

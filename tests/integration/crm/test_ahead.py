@@ -91,6 +91,23 @@ def test_what_is_no_answer_of_gmails_is_raised_where_the_items_are_handled(crm: 
             next(results)
 
 
+def test_it_ends_also_when_its_connection_to_the_database_can_not_be_closed(
+    crm: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from guestpost_crm.gmail import ahead
+
+    class Connection:
+        def close(self) -> None:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(ahead, "connection", Connection())
+    gmail: Any = Gmail()
+    with ahead.downloaded(gmail, items("a"), lambda: False, 20) as results:
+        assert next(results) is not None
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+
+
 def test_who_gives_up_leaves_no_thread_and_no_open_file(crm: None) -> None:
     from guestpost_crm.gmail.ahead import downloaded
 

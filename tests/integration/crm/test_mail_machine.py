@@ -1,12 +1,14 @@
 """Everything that can happen to a mailbox, in any order: at the end Gmail and the CRM are one.
 
-Mail arrives, changes and goes; notifications are lost, doubled and late; calls fail in every way; the sync
-dies at any statement that writes; people send, take back and decide; the consent goes and comes back.
+Mail arrives, changes and goes, also between two calls of one pass; notifications are lost, doubled and late;
+calls fail in every way; the sync dies at any statement that writes and at any call; people send, take back
+and decide; the consent goes and comes back.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import uuid
 from collections import Counter
@@ -15,7 +17,7 @@ from email import message_from_bytes
 from typing import Any
 
 import pytest
-from crm_faults import Death, Killed
+from crm_faults import Calls, Death, Killed
 from crm_fixtures import clear_tables
 from google_standin.testing import GoogleStandin
 from hypothesis import HealthCheck, Phase, settings
@@ -60,6 +62,7 @@ class Mailboxes(RuleBasedStateMachine):
     connect: Callable[[str], Any]
     make_mail: Callable[..., bytes]
     author: Callable[[], Any]
+    calls: Calls
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +110,8 @@ class Mailboxes(RuleBasedStateMachine):
             headers = {"In-Reply-To": before["messageId"], "References": before["messageId"]}
         raw = type(self).make_mail(f"Re: offer {number % 3}" if headers else f"offer {number % 3}", **headers)
         labels = ["SPAM"] if spam else ["INBOX", "UNREAD"]
-        self.google.control.deliver(self.address, raw, labelIds=labels)
+        own = [f"Client {number % 9}"] if number % 5 == 0 else []
+        self.google.control.deliver(self.address, raw, labelIds=labels, labels=own)
 
     def label_changes(self, number: int, label: str, *, add: bool) -> None:
         if message := self.one_of(number, but=""):
@@ -145,6 +149,26 @@ class Mailboxes(RuleBasedStateMachine):
         self.google.control.fault("messages.get", account=self.address, **fault)
         self.told_of_changes(1)
         self.sync_works()
+
+    @rule(
+        others=st.integers(0, 12),
+        what=st.sampled_from(
+            ["mail", "label", "label", "deletion", "draft sent", "history expires", "revoked"]
+        ),
+        number=ANY,
+        anew=st.booleans(),
+    )
+    def something_happens_during_a_pass(self, others: int, what: str, number: int, *, anew: bool) -> None:
+        """Between two of its calls; `anew`: a pass that lists everything."""
+        if anew:
+            self.google.control.expire_history(self.address)
+        self.mail_arrives(number, answer=True, spam=False)
+        self.told_of_changes(1)
+        happens = functools.partial(self.mailbox_changes, what, number)
+        if what in ("history expires", "revoked"):
+            happens = functools.partial(self.gmail_forgets, what)
+        with self.calls.before(others, happens):
+            self.sync_works()
 
     @rule(what=st.sampled_from(["history expires", "watch ends", "history refused", "revoked", "again"]))
     def gmail_forgets(self, what: str) -> None:
@@ -204,20 +228,22 @@ class Mailboxes(RuleBasedStateMachine):
         self.worker.step()
 
     @rule(
-        writes=st.integers(0, 6) | st.integers(0, 25),
+        at=st.sampled_from(["write", "write", "call"]),
+        others=st.integers(0, 6) | st.integers(0, 25),
         what=st.sampled_from(["nothing", "mail", "label", "deletion"]),
         number=ANY,
     )
-    def sync_dies(self, writes: int, what: str, number: int) -> None:
-        """SIGKILL before a statement that writes: what was not committed is gone, so is all memory."""
+    def sync_dies(self, at: str, others: int, what: str, number: int) -> None:
+        """SIGKILL before a statement that writes or a call: only what was committed is left."""
         from django.db import connection
 
         if what != "nothing":
             self.mailbox_changes(what, number)
         if self.worker is not None:
             self.worker.wake()
+        dying = connection.execute_wrapper(Death(others))
         try:
-            with connection.execute_wrapper(Death(writes)):
+            with dying if at == "write" else self.calls.before(others % 8, self.calls.die):
                 self.sync_works()
         except Killed:
             connection.close()
@@ -289,7 +315,7 @@ class Mailboxes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All heals; then Gmail and the CRM are one."""
-        from guestpost_crm.gmail.models import FetchItem, Mailbox, MailboxState, OutboxMessage
+        from guestpost_crm.gmail.models import FetchItem, Label, Mailbox, MailboxState, OutboxMessage
         from guestpost_crm.inbox.models import Blob, Message, Thread
 
         if not hasattr(self, "mailbox"):
@@ -306,8 +332,11 @@ class Mailboxes(RuleBasedStateMachine):
                 break
         else:
             pytest.fail("it does not come to rest")
+        # A day later the watch is renewed, whatever became of it at Gmail.
+        Mailbox.objects.update(watch_expires_at=mailbox.watch_expires_at - dt.timedelta(days=1, hours=1))
         self.time_passes()
         self.sync_works()
+        assert self.google.control.usage()["watches"].get(self.address), "nobody tells of new mail"
         there = {item["id"]: item for item in self.there() if "DRAFT" not in item["labelIds"]}
         here = {message.gmail_id: message for message in Message.objects.select_related("thread")}
         assert there.keys() - here.keys() == set(), "lost"
@@ -315,6 +344,10 @@ class Mailboxes(RuleBasedStateMachine):
         for identifier, message in here.items():
             assert sorted(there[identifier]["labelIds"]) == message.labels
             assert there[identifier]["threadId"] == message.thread.gmail_id
+        named = set(Label.objects.values_list("gmail_id", flat=True))
+        assert {label for message in here.values() for label in message.labels} <= named, (
+            "a label without name"
+        )
         assert Thread.objects.count() == len({item["threadId"] for item in there.values()})
         assert Blob.objects.count() == Message.objects.count() + OutboxMessage.objects.count()
         sent = self.sent()
@@ -331,7 +364,7 @@ def test_at_the_end_gmail_and_the_crm_are_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from guestpost_crm.accounts.models import Person
-    from guestpost_crm.gmail import share, worker
+    from guestpost_crm.gmail import api, quota, share, worker
 
     class Machine(Mailboxes):
         pass
@@ -342,12 +375,15 @@ def test_at_the_end_gmail_and_the_crm_are_one(
         return Person.objects.get(pk=owner.pk)
 
     Machine.google, Machine.connect, Machine.make_mail = google, staticmethod(connect), staticmethod(mail)
-    Machine.author = staticmethod(author)
+    Machine.author, Machine.calls = staticmethod(author), Calls()
+    monkeypatch.setattr(api.Gmail, "_attempt", Machine.calls.watching(api.Gmail._attempt))
     # Looking again after a change is a matter of seconds that nothing here depends on.
     monkeypatch.setattr(worker, "FIRST_LOOK", 0.01)
-    # The broker's share of the project's quota has tests of its own.
+    # Quotas have tests of their own; here nothing waits for any.
     monkeypatch.setattr(share.Share, "wait", lambda *_: 0.0)
-    google.control.settings(quotaUnitsPerMinute=None)
+    monkeypatch.setattr(quota.Bucket, "spend", lambda *_, **__: None)
+    # Pages so small that every listing has several.
+    google.control.settings(quotaUnitsPerMinute=None, mostOnPage=4)
     run_state_machine_as_test(
         Machine,
         settings=settings(

@@ -199,6 +199,24 @@ def test_what_gmail_refuses_has_failed_with_its_reason(
 
 
 @pytest.mark.promise("P4.2")
+def test_an_answer_goes_out_although_its_thread_is_gone_and_is_not_tried_for_ever(
+    google: GoogleStandin, address: str, queue: Callable[..., Any], work_off: Callable[[], None]
+) -> None:
+    message = queue()
+    google.control.fault("messages.send", account=address, status=404, reason="notFound")
+    work_off()
+    message.refresh_from_db()
+    assert message.state == "sent"
+    assert len(sent(google, address)) == 1
+    refused = queue()
+    google.control.fault("messages.send", account=address, status=404, reason="notFound", count=None)
+    work_off()
+    refused.refresh_from_db()
+    assert (refused.state, refused.problem) == ("failed", "Gmail refused it: notFound.")
+    assert len(sent(google, address)) == 1
+
+
+@pytest.mark.promise("P4.2")
 def test_who_may_only_read_sends_nothing(queue: Callable[..., Any], owner: Any) -> None:
     from guestpost_crm.accounts.models import Person, Role
     from guestpost_crm.gmail.models import OutboxMessage

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from guestpost_crm.gmail import transfer
 from guestpost_crm.gmail.errors import TooLargeError
 from guestpost_crm.gmail.transfer import IN_MEMORY, Content, RawAnswer
 from hypothesis import given
@@ -94,6 +95,20 @@ def test_of_all_messages_one_lies_on_disk() -> None:
     assert second.read() == large
     second.close()
     small.close()
+
+
+def test_nobody_waits_for_the_disk_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "_TURN", 0.01)
+    large = b"x" * (IN_MEMORY + 1)
+    first, second = Content(), Content()
+    first.write(large)
+    with pytest.raises(TimeoutError):
+        second.write(large)
+    second.close()
+    first.close()
+    after = Content()
+    after.write(large)
+    after.close()
 
 
 def test_what_can_not_be_written_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch) -> None:
