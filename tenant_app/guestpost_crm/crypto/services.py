@@ -88,7 +88,7 @@ def encrypt(content: bytes, context: str) -> bytes:
     )
 
 
-def decrypt(sealed: bytes, context: str) -> bytes:
+def decrypt(sealed: bytes | memoryview, context: str) -> bytes:
     """Open a value that `encrypt` sealed with the same context.
 
     Raises:
@@ -99,7 +99,9 @@ def decrypt(sealed: bytes, context: str) -> bytes:
         if version != _VERSION:
             raise DecryptionError(f"unknown version {version}")
         nonce = sealed[_HEADER.size : _HEADER.size + _NONCE]
-        return _cipher(identifier).decrypt(nonce, sealed[_HEADER.size + _NONCE :], context.encode())
+        # A view, for a slice of bytes would be a copy of all that is to be opened.
+        content = memoryview(sealed)[_HEADER.size + _NONCE :]
+        return _cipher(identifier).decrypt(nonce, content, context.encode())
     except (InvalidTag, struct.error, DataKey.DoesNotExist) as error:
         raise DecryptionError(f"{context}: it does not open") from error
 

@@ -137,7 +137,7 @@ def open_chunk(blob: int, size: int, index: int, sealed: bytes | memoryview) -> 
         crypto.DecryptionError: it is not that chunk, or was changed.
     """
     final = max(size - 1, 0) // CHUNK
-    return crypto.decrypt(bytes(sealed), _context(blob, index, last=index == final))
+    return crypto.decrypt(sealed, _context(blob, index, last=index == final))
 
 
 def read_all(blob: Blob, start: int = 0, end: int | None = None, *, most: int = 32 << 20) -> bytes:

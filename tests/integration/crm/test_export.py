@@ -44,7 +44,9 @@ def full(
         ["bob@site.example"], "Re: To be answered", "We take it.", answers=Message.objects.latest("pk")
     )
     outbox.queue(answer, form_key=uuid.uuid4(), mailbox=mailbox, author=owner)
-    order = Order.objects.create(site=Site.objects.create(domain="site.example"))
+    # Line breaks to Unicode, but none in a file of lines.
+    site = Site.objects.create(domain="site.example", notes="one\u2028two\x85three\r\nfour")
+    order = Order.objects.create(site=site)
     draft = bytes(range(255, -1, -1)) * 3000
     drafts.upload(owner, order, "../the draft.docx", io.BytesIO(draft), len(draft))
     return mailbox
@@ -137,6 +139,40 @@ def test_every_table_is_exported_or_left_out_for_a_reason() -> None:
     for label, names in tables.LEFT_OUT_COLUMNS.items():
         fields = {field.name for field in apps.get_model(label)._meta.get_fields()}
         assert names <= fields, label
+
+
+def test_records_are_as_djangos_own_serializer_writes_them(full: Any, owner: Any) -> None:
+    import datetime as dt
+    from decimal import Decimal
+
+    from django.core import serializers
+    from guestpost_crm.outreach.models import Contact, Invoice, Order, Site
+    from guestpost_crm.privacy.export import tables
+
+    last = Site.objects.create(domain="z.example", custom={"1": [True, None, "ä", 1.5]})
+    contact = Contact.objects.create(name='Bob "the\u2028pen"', notes="a\r\nb;c,d")
+    # In the order of their domains, which is not the order of their keys.
+    contact.sites.set([last, Site.objects.create(domain="a.example")])
+    Contact.objects.create(name="+1")
+    invoice = Invoice.objects.create(
+        number="1", site=last, amount=Decimal("120.50"), currency="USD", issued_on=dt.date(2026, 1, 31)
+    )
+    invoice.orders.set(Order.objects.all())
+    written = 0
+    for model in tables.exported():
+        rows = model._default_manager.order_by("pk")
+        expected = serializers.serialize("jsonl", rows, fields=tables.columns(model))
+        found = list(tables.records(model))
+        assert b"".join(line for line, _ in found).decode() == expected, model
+        for line, row in found:
+            [cells] = csv.reader(io.StringIO(row.decode(), newline=""))
+            assert len(cells) == 1 + len(json.loads(line)["fields"])
+        written += len(found)
+    assert written > 10
+    [*_, (_, named)] = tables.records(Contact)
+    assert named.split(b",")[3] == b"'+1"
+    [*_, (_, billed)] = tables.records(Invoice)
+    assert b",120.50,USD,2026-01-31," in billed
 
 
 def test_an_export_that_died_leaves_no_half_archive_and_can_be_repeated(full: Any, tmp_path: Path) -> None:

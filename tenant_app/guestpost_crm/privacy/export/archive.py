@@ -10,19 +10,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from guestpost_crm.privacy.export.beside import Behind
+from guestpost_crm.privacy.export.beside import behind
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 # Smaller writes go together.
 _SMALL = 64 * 1024
+_TO_DISK = 16 << 20
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -40,37 +42,53 @@ class Member:
     count: int
 
 
-class _Unseekable(io.RawIOBase):
-    """Passes bytes on; can't be sought in, so the ZIP is written in one go."""
+class _Output(io.RawIOBase):
+    """The archive's file: counts and hashes what goes into it. Can't be sought in, so one pass writes it.
 
-    def __init__(self, target: Behind) -> None:
+    Args:
+        target: a file of a volume.
+    """
+
+    def __init__(self, target: IO[bytes]) -> None:
         self._target = target
+        self._digest = hashlib.sha256()
+        self._on_its_way = 0
+        self.size = 0
         self.given_up = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        return len(data) if self.given_up else self._target.write(data)
+        if not self.given_up:
+            self._target.write(data)
+            self._digest.update(data)
+            self.size += len(data)
+            if self.size - self._on_its_way >= _TO_DISK:
+                self._to_disk()
+        return len(data)
+
+    def _to_disk(self) -> None:
+        """Let the kernel begin to write to the disk, so that at the end little is left to wait for."""
+        begin, self._on_its_way = self._on_its_way, self.size
+        os.posix_fadvise(self._target.fileno(), begin, self.size - begin, os.POSIX_FADV_DONTNEED)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
 
 class MemberWriter:
     """Writes one member; set `count` before it is closed."""
 
-    def __init__(self, target: IO[bytes]) -> None:
-        self._target = target
-        self._digest = hashlib.sha256()
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
         self._small: list[bytes] = []
         self._waiting = 0
-        self._size = 0
         self.count = 0
 
     def write(self, data: bytes) -> None:
-        """Append bytes."""
-        if len(data) >= _SMALL:
-            self.flush()
-            self._write(data)
-            return
+        """Append bytes, which must not change any more."""
         self._small.append(data)
         self._waiting += len(data)
         if self._waiting >= _SMALL:
@@ -79,17 +97,26 @@ class MemberWriter:
     def flush(self) -> None:
         """Write what waited for more to go with it."""
         if self._small:
-            self._write(b"".join(self._small))
+            self._put(b"".join(self._small) if len(self._small) > 1 else self._small[0])
             self._small, self._waiting = [], 0
 
-    def _write(self, data: bytes) -> None:
+
+class _Counted:
+    """Hashes and counts what is written to a file."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
         self._digest.update(data)
-        self._size += len(data)
+        self.size += len(data)
         self._target.write(data)
 
-    def member(self, name: str) -> Member:
-        """What the manifest says of it, after `flush`."""
-        return Member(name, self._size, self._digest.hexdigest(), self.count)
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
 
 class ArchiveWriter:
@@ -98,14 +125,13 @@ class ArchiveWriter:
     Where the block ends with an exception, what was written is no archive.
 
     Args:
-        target: where it goes.
+        target: where it goes, a file of a volume.
         about: what the manifest says besides the files, such as the tenant's name.
     """
 
     def __init__(self, target: IO[bytes], about: dict[str, Any]) -> None:
-        self._behind = Behind(target)
-        self._unseekable = _Unseekable(self._behind)
-        self._zip = zipfile.ZipFile(self._unseekable, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._output = _Output(target)
+        self._zip = zipfile.ZipFile(self._output, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._about = about
         self.members: list[Member] = []
 
@@ -116,11 +142,9 @@ class ArchiveWriter:
         try:
             if kind is None:
                 self._complete()
-                self._behind.close()
         finally:
-            self._behind.abandon()
             # Without this the ZIP would complete itself whenever it is collected.
-            self._unseekable.given_up = True
+            self._output.given_up = True
             self._zip.close()
 
     @contextmanager
@@ -128,11 +152,14 @@ class ArchiveWriter:
         """Write one file."""
         info = zipfile.ZipInfo(name, _FIXED_DATE)
         info.external_attr = 0o600 << 16
-        with self._zip.open(info, "w", force_zip64=True) as target:
-            writer = MemberWriter(target)
-            yield writer
-            writer.flush()
-        self.members.append(writer.member(name))
+        with self._zip.open(info, "w", force_zip64=True) as file:
+            target = _Counted(file)
+            # All of that takes as long as what is done for the next bytes meanwhile.
+            with behind(target.write) as put:
+                writer = MemberWriter(put)
+                yield writer
+                writer.flush()
+        self.members.append(Member(name, target.size, target.sha256, writer.count))
 
     def _complete(self) -> None:
         """Write the manifest and the directory."""
@@ -151,12 +178,12 @@ class ArchiveWriter:
     @property
     def sha256(self) -> str:
         """Of all of it, once it is complete."""
-        return self._behind.sha256
+        return self._output.sha256
 
     @property
     def size(self) -> int:
         """Bytes written so far."""
-        return self._behind.size
+        return self._output.size
 
 
 class ArchiveReader:

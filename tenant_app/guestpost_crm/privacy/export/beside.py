@@ -5,13 +5,12 @@ The database, the checksums and the disk take about as long as the rest, and Pyt
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from queue import Empty, Queue
-from typing import IO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 # Pieces that wait to be written, each of half a megabyte at most.
@@ -75,59 +74,48 @@ class _End:
     failure: Exception | None = None
 
 
-class Behind:
-    """Writes to a file and hashes what it writes, in the order in which it comes.
+@contextmanager
+def behind(take: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]:
+    """A function that passes bytes on to another one, which a thread calls with them in their order.
+
+    Whatever `take` raises comes out of a later call or of the block's end. When the block ends by itself,
+    all was taken.
 
     Args:
-        target: the file. It is nobody else's until `close`.
-
-    Attributes:
-        size: bytes taken so far.
+        take: gets bytes, which must not change any more. It is nobody else's until the block ends.
     """
+    thread = _Behind(take)
+    thread.start()
+    try:
+        yield thread.put
+    finally:
+        thread.finish()
+    thread.tell_failure()
 
-    def __init__(self, target: IO[bytes]) -> None:
-        self._target = target
-        self._digest = hashlib.sha256()
+
+class _Behind(threading.Thread):
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        super().__init__(name="behind", daemon=True)
+        self._take = take
         self._waiting: Queue[bytes | None] = Queue(_MOST_WAITING)
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="behind", daemon=True)
-        self._thread.start()
-        self.size = 0
 
-    def write(self, data: bytes) -> int:
-        """Take bytes, which must not change any more.
-
-        Raises:
-            OSError: what came before could not be written.
-        """
-        if self._failure is not None:
-            raise self._failure
+    def put(self, data: bytes) -> None:
+        self.tell_failure()
         self._waiting.put(data)
-        self.size += len(data)
-        return len(data)
 
-    def close(self) -> None:
-        """Wait until all is written (OSError when it could not be)."""
-        self.abandon()
+    def finish(self) -> None:
+        self._waiting.put(None)
+        self.join()
+
+    def tell_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    def abandon(self) -> None:
-        """End the thread, whatever has become of what it wrote."""
-        if self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join()
-
-    @property
-    def sha256(self) -> str:
-        """Of everything, after `close`."""
-        return self._digest.hexdigest()
-
-    def _run(self) -> None:
+    def run(self) -> None:
         while (data := self._waiting.get()) is not None:
             if self._failure is None:
                 try:
-                    self._target.write(data)
-                    self._digest.update(data)
+                    self._take(data)
                 except Exception as error:  # whoever gives the bytes is to have it
                     self._failure = error

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
+from psycopg import errors
+from psycopg.pq import ExecStatus, Format
 
 from guestpost_crm.inbox import storage
 from guestpost_crm.privacy.export.beside import ahead
@@ -74,11 +76,27 @@ def _batches(link: Any, name: str, statement: str, parameters: Any) -> Generator
     """Blob, place and sealed content of all chunks, in the order of the rows that they belong to.
 
     The cursor is the driver's own, for Django's has PostgreSQL write every byte as two hexadecimal digits.
+    Its rows are fetched by libpq in one call, during which Python's lock is free: the driver's own fetching
+    comes back to Python, and waits for its turn, for every few kilobytes.
     """
-    with link.cursor(name, binary=True) as cursor:
+    fetch = f"FETCH FORWARD {_CHUNKS} FROM {name}".encode()
+    with link.cursor(name) as cursor:
         cursor.execute(statement, parameters)
-        while batch := cursor.fetchmany(_CHUNKS):
-            yield batch
+        while True:
+            # As the driver does around each of its queries: the thread that walks over the rows has some too.
+            with link.lock:
+                found = link.pgconn.exec_params(fetch, None, result_format=Format.BINARY)
+            if found.status != ExecStatus.TUPLES_OK:
+                raise errors.error_from_result(found)
+            if not found.ntuples:
+                return
+            yield [_chunk(found, row) for row in range(found.ntuples)]
+
+
+def _chunk(found: Any, row: int) -> Chunk:
+    """A row of three: two whole numbers as PostgreSQL sends them, and bytes."""
+    blob, index = (int.from_bytes(found.get_value(row, column), "big") for column in (0, 1))
+    return blob, index, found.get_value(row, 2)
 
 
 def one_snapshot() -> None:

@@ -26,6 +26,7 @@ from guestpost_crm.privacy.export.content import RawMessage, one_snapshot, raw_m
 ARCHIVE = "export.zip"
 UNFINISHED = "export.zip.unfinished"
 OUTBOX = "mail/outbox.mbox"
+_PIECE = 256 * 1024
 
 
 @dataclass
@@ -128,18 +129,20 @@ class _Export:
     def _table(self, model: type[Model]) -> None:
         name = f"tables/{model._meta.label_lower}"
         spool = self._folder / "table.unfinished"
-        # The CSV is made from the lines, which are read again from the volume and not from the database.
+        # The database is asked once: the CSV waits on the volume until the JSON Lines are complete.
         with spool.open("wb") as copy, self._archive.member(f"{name}.jsonl") as target:
-            for line in tables.lines(model):
+            copy.write(tables.heading(model))
+            for line, row in tables.records(model):
                 target.write(line)
-                copy.write(line)
+                copy.write(row)
                 target.count += 1
                 self._progress.rows += 1
                 self._told()
+            count = target.count
         with spool.open("rb") as source, self._archive.member(f"{name}.csv") as target:
-            for number, row in enumerate(tables.spreadsheet(model, source)):
-                target.write(row)
-                target.count = number
+            while piece := source.read(_PIECE):
+                target.write(piece)
+            target.count = count
         spool.unlink()
 
     def _mailbox(self, mailbox: Mailbox) -> None:

@@ -70,7 +70,8 @@ def _lines(archive: ArchiveReader, model: type[Model]) -> Iterator[Any]:
         return
     with archive.open(name) as source:
         for line in io.TextIOWrapper(source, encoding="utf-8"):
-            yield from serializers.deserialize("jsonl", line)
+            # In a list: a text Django would cut again, at what Unicode calls line breaks too.
+            yield from serializers.deserialize("jsonl", [line])
 
 
 def _load(archive: ArchiveReader, model: type[Model]) -> None:
