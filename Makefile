@@ -13,6 +13,9 @@ ARGS ?=
 # (tests/conftest.py).
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
+# Bytecode is kept, whatever the environment says: tests start many processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 LOCALKUBE := PYTHONPATH=dev/cluster python3 -m localkube
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
