@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import local_services
 from google.iam.v1 import policy_pb2
 from google_standin.testing import GoogleStandin
-from lxml import html
+from google_standin.testing import consent as at_google
 
 ADDRESS = "desk@acme.example"
 URL = "http://acme.localhost:8080"
@@ -88,10 +87,5 @@ def _connect(google: GoogleStandin) -> None:
 
     owner = Person.objects.create(sub="owner", email=ADDRESS, name="Desk", role=Role.OWNER)
     begun = Broker().begin("mailbox", ADDRESS)
-    [form] = html.fromstring(httpx.get(begun.url).text).forms
-    allowed = form.xpath(".//input[@name='allow']/@value")
-    data = {"email": ADDRESS, "decision": "allow", "allow": allowed}
-    back = httpx.post(f"{google.url}{form.get('action')}", data=data)
-    code = httpx.URL(back.headers["location"]).params["code"]
-    tokens = Broker().exchange(begun.state, code, begun.verifier)
+    tokens = Broker().exchange(begun.state, at_google(begun.url)["code"], begun.verifier)
     consent.connect(owner, verify(tokens["id_token"], begun.nonce), tokens["sealed_refresh_token"])

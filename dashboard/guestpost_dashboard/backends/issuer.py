@@ -45,6 +45,7 @@ class Issuer:
         self._settings = settings
         self._transport = transport
         self._clock = clock
+        self._trust = ssl.create_default_context(cafile=settings.ca_file or None)
         self._metadata: Mapping[str, Any] = {}
         self._keys: jwt.PyJWKSet | None = None
         self._read_at = 0.0
@@ -156,10 +157,9 @@ class Issuer:
     async def _ask(
         self, method: str, address: str, form: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
-        trust = ssl.create_default_context(cafile=self._settings.ca_file or None)
         try:
             async with httpx.AsyncClient(
-                verify=trust, transport=self._transport, timeout=10, trust_env=False
+                verify=self._trust, transport=self._transport, timeout=10, trust_env=False
             ) as http:
                 answer = await http.request(method, address, data=form)
                 said = answer.json()

@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import httpx
 import uvicorn
+from lxml import html
 
 from google_standin.app import create
 from google_standin.pubsub import PubSub
 from google_standin.store import Store
+
+# Pages of 127.0.0.1 are plain HTTP: loading the certificates of all authorities takes longer than a page.
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def consent(address: str, email: str = "", *, allow: Sequence[str] | None = None) -> dict[str, str]:
+    """Be a person at Google's consent page, who says who they are and allows.
+
+    Args:
+        address: of the page, as an application made it.
+        email: of the person's account; by default the one that the address suggests.
+        allow: scopes; by default all that are asked for.
+
+    Returns:
+        The parameters with which Google sends them back, such as `code` and `state`.
+    """
+    page = httpx.get(
+        httpx.URL(address).copy_merge_params({"login_hint": email} if email else {}), verify=PLAIN
+    )
+    if page.status_code == 200:
+        [form] = html.fromstring(page.text).forms
+        values = {key: value for key, value in form.form_values() if key != "allow"}
+        values |= {"decision": "allow", "allow": form.xpath(".//input[@name='allow']/@value")}
+        if allow is not None:
+            values["allow"] = list(allow)
+        page = httpx.post(page.url.join(form.get("action")), data=values, verify=PLAIN)
+    if page.status_code != 302:
+        raise AssertionError(f"the consent page answered {page.status_code}: {page.text}")
+    return dict(parse_qsl(httpx.URL(page.headers["location"]).query.decode()))
 
 
 class Control:
@@ -25,7 +57,9 @@ class Control:
     """
 
     def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
-        self._http = httpx.Client(base_url=f"{url}/_standin", timeout=60, headers=dict(headers or {}))
+        self._http = httpx.Client(
+            base_url=f"{url}/_standin", timeout=60, headers=dict(headers or {}), verify=PLAIN
+        )
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self._http.request(method, path, **arguments)

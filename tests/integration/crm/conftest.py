@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from crm_fixtures import OWNER
 from google_standin.testing import GoogleStandin
+from google_standin.testing import consent as at_google
 from localkube.process import free_port
 from plane_fixtures import Plane
 from tenant_plane import TenantPlane, tenant_plane
@@ -38,21 +39,13 @@ def address(google: GoogleStandin) -> str:
 @pytest.fixture
 def connect(google: GoogleStandin, broker: Any, owner: Any) -> Callable[[str], Any]:
     """Connect a mailbox as the pages do, without the pages."""
-    import httpx
-    from google.oauth2 import id_token  # noqa: F401 - the same library that the CRM verifies with
     from guestpost_crm.accounts.signin import verify
     from guestpost_crm.gmail import consent
     from guestpost_crm.gmail.broker import Broker
-    from lxml import html
 
     def act(address: str) -> Any:
         begun = Broker().begin("mailbox", address)
-        [form] = html.fromstring(httpx.get(begun.url).text).forms
-        allowed = form.xpath(".//input[@name='allow']/@value")
-        data = {"email": address, "decision": "allow", "allow": allowed}
-        back = httpx.post(f"{google.url}{form.get('action')}", data=data)
-        code = httpx.URL(back.headers["location"]).params["code"]
-        tokens = Broker().exchange(begun.state, code, begun.verifier)
+        tokens = Broker().exchange(begun.state, at_google(begun.url)["code"], begun.verifier)
         claims = verify(tokens["id_token"], begun.nonce)
         return consent.connect(owner, claims, tokens["sealed_refresh_token"])
 

@@ -8,12 +8,11 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pyotp
 import pytest
 from google_standin.testing import GoogleStandin
+from google_standin.testing import consent as at_google
 
 HOST = "acme.localhost"
 
@@ -41,10 +40,7 @@ def sign_in(email: str, client: Any = None) -> tuple[Any, Any]:
     from django.test import Client
 
     client = client or Client(headers={"host": HOST})
-    asked = parse_qs(urlsplit((answer := client.post("/sign-in")).url).query)
-    chosen = httpx.get(answer.url, params={**{k: v[0] for k, v in asked.items()}, "login_hint": email})
-    back = parse_qs(urlsplit(chosen.headers["location"]).query)
-    return client, client.get("/oauth/callback", {key: value[0] for key, value in back.items()})
+    return client, client.get("/oauth/callback", at_google(client.post("/sign-in").url, email))
 
 
 def set_up(client: Any) -> tuple[str, list[str]]:

@@ -9,11 +9,10 @@ import time
 import uuid
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google_standin.testing import consent as at_google
 from tenant_plane import NAMESPACE, TenantPlane, until
 
 STAFF = "sam@support.example"
@@ -81,10 +80,7 @@ def sign_in(google: Any, email: str = STAFF) -> tuple[Any, Any]:
     google.control.account(email, "Sam Support")
     client = browser()
     address = client.post("/sign-in").url
-    asked = parse_qs(urlsplit(address).query)
-    chosen = httpx.get(address, params={**{k: v[0] for k, v in asked.items()}, "login_hint": email})
-    back = parse_qs(urlsplit(chosen.headers["location"]).query)
-    return client, client.get("/oauth/callback", {key: value[0] for key, value in back.items()})
+    return client, client.get("/oauth/callback", at_google(address, email))
 
 
 def member(role: str) -> Any:

@@ -7,11 +7,10 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from google_standin.testing import GoogleStandin
+from google_standin.testing import consent as at_google
 
 HOST = "acme.localhost"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -51,11 +50,7 @@ def sign_in(google: GoogleStandin, email: str) -> Any:
     from django.test import Client
 
     client = Client(headers={"host": HOST, "user-agent": "Firefox of the test"})
-    answer = client.post("/sign-in")
-    asked = parse_qs(urlsplit(answer.url).query)
-    chosen = httpx.get(answer.url, params={**{k: v[0] for k, v in asked.items()}, "login_hint": email})
-    back = parse_qs(urlsplit(chosen.headers["location"]).query)
-    return client, client.get("/oauth/callback", {key: value[0] for key, value in back.items()})
+    return client, client.get("/oauth/callback", at_google(client.post("/sign-in").url, email))
 
 
 @pytest.mark.promise("P5.2")

@@ -6,11 +6,10 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from google_standin.testing import GoogleStandin
+from google_standin.testing import consent as at_google
 
 HOST = "acme.localhost"
 
@@ -71,11 +70,7 @@ def begin(client: Any, address: str) -> dict[str, str]:
         "/sign-in", {"csrfmiddlewaretoken": token[1]}, headers={"origin": "http://acme.localhost:8080"}
     )
     assert answer.status_code == 302, answer.content.decode()[:2000]
-    asked = httpx.get(
-        answer.url, params={**dict(parse_qs(urlsplit(answer.url).query)), "login_hint": address}
-    )
-    back = parse_qs(urlsplit(asked.headers["location"]).query)
-    return {key: value[0] for key, value in back.items()}
+    return at_google(answer.url, address)
 
 
 @pytest.mark.promise("P5.2")

@@ -7,14 +7,14 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 from google.oauth2.credentials import Credentials
-from google_standin.testing import GoogleStandin
+from google_standin.testing import PLAIN, GoogleStandin
+from google_standin.testing import consent as at_google
 from googleapiclient.discovery import build
-from lxml import html
 
 REDIRECT = "http://broker.localhost/oauth/callback"
 VERIFIER = "v" * 64
@@ -47,14 +47,7 @@ class Person:
             "login_hint": self.email,
             **query,
         }
-        page = httpx.get(f"{self.google.url}/o/oauth2/v2/auth", params=asked)
-        if page.status_code == 200:
-            [form] = html.fromstring(page.text).forms
-            values: dict[str, Any] = {"email": self.email, "decision": "allow"}
-            values["allow"] = form.xpath(".//input[@name='allow']/@value") if allow is None else allow
-            page = httpx.post(f"{self.google.url}{form.get('action')}", data=values)
-        assert page.status_code == 302, page.text
-        return {key: value[0] for key, value in parse_qs(urlsplit(page.headers["location"]).query).items()}
+        return at_google(f"{self.google.url}/o/oauth2/v2/auth?{urlencode(asked)}", allow=allow)
 
     def exchange(self, code: str, **fields: str) -> httpx.Response:
         """Ask for tokens."""
@@ -67,7 +60,7 @@ class Person:
             "code_verifier": VERIFIER,
             **fields,
         }
-        return httpx.post(f"{self.google.url}/token", data=form)
+        return httpx.post(f"{self.google.url}/token", data=form, verify=PLAIN)
 
     def tokens(
         self, scope: str = SCOPES, *, allow: list[str] | None = None, client_id: str = "app"

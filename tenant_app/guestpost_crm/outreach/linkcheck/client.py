@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from guestpost_crm.outreach.linkcheck.addresses import Address, Network, is_public, is_within
@@ -77,6 +78,12 @@ def system_resolver(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
+@cache
+def _system_trust() -> ssl.SSLContext:
+    # A hundred and more certificates: loaded once, as links and webhooks each have a client.
+    return ssl.create_default_context()
+
+
 @dataclass
 class Client:
     """Fetches pages.
@@ -90,7 +97,7 @@ class Client:
 
     allowed: tuple[Network, ...] = ()
     resolver: Resolver = system_resolver
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    tls: ssl.SSLContext = field(default_factory=_system_trust)
     seconds: float = SECONDS
 
     def fetch(self, url: str) -> Fetched:
