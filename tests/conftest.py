@@ -20,6 +20,8 @@ PROMISES = Path(__file__).resolve().parent.parent / "docs" / "promises.md"
 ROW = re.compile(r"^\| (P\d+\.\d+) \| ([^|]+) \|", re.MULTILINE)
 
 LONG = ("crm", "operator")
+# Two folders take minutes of one worker each; what comes last fills the gaps that they leave.
+FIRST, LAST = ("tests/integration/dashboard/", "tests/integration/chart/"), ("tests/unit/",)
 # End to end, these share a tenant; the others have one each, or none.
 ONE_TENANT = ("test_first_day.py", "test_states.py", "test_tenants.py")
 
@@ -64,7 +66,8 @@ def stays_together(nodeid: str) -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `-n`: tests that stay together go to one worker, the largest groups first."""
+    """With `-n`: tests that stay together go to one worker, in the order of the collection."""
+    config.option.loadscopereorder = False
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
@@ -75,6 +78,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.nodeid.startswith(LAST) - item.nodeid.startswith(FIRST))
     for item in items:
         unknown = set(proven_by(item)) - config.stash[promises_key].keys()
         if unknown:
