@@ -60,9 +60,10 @@ CONFIG: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="session")
+# Of a module: it looks at each subscription a hundred times a second, also at those that tests leave behind.
+@pytest.fixture(scope="module")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PubSubStandin]:
-    """Pub/Sub of all tests."""
+    """Pub/Sub of a module's tests."""
     binary = binaries.ensure("pubsub-standin")["pubsub-standin"]
     with PubSubStandin(binary, tmp_path_factory.mktemp("pubsub") / "log") as running:
         yield running
