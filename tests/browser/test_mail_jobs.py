@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 
@@ -143,3 +145,96 @@ def test_a_template_is_made_and_a_strange_blank_told(tom: Any, at: Callable[...,
     page.locator("textarea").fill("Dear {{first_name}},")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".notices")).to_contain_text("The template is saved.")
+
+
+def test_a_message_is_sent_later_and_then_at_once(make: Any, tom: Any, at: Callable[..., Page]) -> None:
+    from guestpost_crm.gmail.models import OutboxMessage
+
+    thread = make.thread(tom, ("Bob Stone <bob@site.example>", "When do you publish?"))
+    page = at(tom, width=360, timezone_id="Asia/Tokyo")
+    page.goto(f"/threads/{thread.pk}")
+    page.get_by_label("Message", exact=True).fill("On Friday.")
+    page.locator("summary", has_text="Template, later, reminder").click()
+    page.get_by_label("Send later").fill("2020-01-01T09:00")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#reply-form")).to_contain_text("That is in the past.")
+    expect(page.get_by_label("Message", exact=True)).to_have_value(re.compile("On Friday."))
+    # As the browser's clock has it.
+    friday = (timezone.now() + dt.timedelta(days=4)).strftime("%Y-%m-%dT")
+    page.get_by_label("Send later").fill(f"{friday}09:00")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#outbox")).to_contain_text("Sent later")
+    waiting = OutboxMessage.objects.get()
+    assert waiting.send_at is not None
+    assert f"{waiting.send_at:%Y-%m-%dT%H:%M}" == f"{friday}00:00"
+    page.get_by_role("button", name="Send it now").click()
+    expect(page.locator("#outbox")).to_contain_text("Queued")
+    waiting.refresh_from_db()
+    assert waiting.send_at <= timezone.now()
+
+
+def test_a_message_that_nobody_confirmed_is_found_and_decided_about(
+    make: Any, tom: Any, at: Callable[..., Page], faults: Callable[[Page], list[str]]
+) -> None:
+    from guestpost_crm.gmail.models import OutboxMessage
+
+    thread = make.thread(tom, ("Bob Stone <bob@site.example>", "All right?"))
+    page = at(tom, width=360)
+    page.goto(f"/threads/{thread.pk}")
+    page.get_by_label("Message", exact=True).fill("All right.")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#outbox")).to_contain_text("Queued")
+    OutboxMessage.objects.update(
+        state="unconfirmed", problem="Gmail did not confirm it, and it is not in Sent."
+    )
+    page.goto("/")
+    page.get_by_role("link", name="Outbox 1").click()
+    expect(page.locator("article.unconfirmed")).to_contain_text("It may have reached them all the same")
+    assert faults(page) == []
+    page.get_by_role("button", name="Let it be").click()
+    expect(page.locator("#outbox")).not_to_contain_text("All right.")
+    assert OutboxMessage.objects.get().state == "cancelled"
+
+
+def test_a_reply_that_comes_after_the_session_is_not_lost(
+    make: Any, tom: Any, at: Callable[..., Page], faults: Callable[[Page], list[str]]
+) -> None:
+    from django.contrib.sessions.models import Session
+    from guestpost_crm.gmail.models import OutboxMessage
+
+    thread = make.thread(tom, ("Bob Stone <bob@site.example>", "120 USD?"))
+    page = at(tom, width=360)
+    page.goto(f"/threads/{thread.pk}?to=all")
+    page.get_by_label("Message", exact=True).fill("A reply of many words.")
+    Session.objects.all().delete()
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("You are not signed in any more")
+    expect(page.get_by_label("Message", exact=True)).to_have_value(re.compile("A reply of many words."))
+    assert faults(page) == []
+    assert not OutboxMessage.objects.exists()
+    page.get_by_role("link", name="Go on").click()
+    expect(page.get_by_role("button", name="Sign in with Google")).to_be_visible()
+    assert page.locator("input[name=next]").input_value() == f"/threads/{thread.pk}?to=all"
+
+
+def test_files_that_are_too_large_are_told_before_they_are_sent(
+    make: Any, tom: Any, at: Callable[..., Page], tmp_path: Path
+) -> None:
+    from guestpost_crm.gmail.models import OutboxMessage
+
+    thread = make.thread(tom, ("Bob Stone <bob@site.example>", "Send us your pictures."))
+    file = tmp_path / "pictures.zip"
+    with file.open("wb") as pictures:
+        pictures.truncate(26 << 20)
+    page = at(tom)
+    page.goto(f"/threads/{thread.pk}")
+    page.get_by_label("Message", exact=True).fill("Here they are.")
+    files = page.get_by_label("Attachments", exact=True)
+    files.set_input_files(file)
+    assert "larger than 25 MiB" in files.evaluate("field => field.validationMessage")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_label("Message", exact=True)).to_have_value(re.compile("Here they are."))
+    assert not OutboxMessage.objects.exists()
+    files.set_input_files([])
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#outbox")).to_contain_text("bob@site.example")

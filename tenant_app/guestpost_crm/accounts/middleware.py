@@ -5,17 +5,22 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext as _
 
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.environment import current
+from guestpost_crm.web.typed import typed
 
 
 def public(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -38,7 +43,7 @@ def signed_in(request: HttpRequest) -> Person:
 
 
 class SignInRequired(MiddlewareMixin):
-    """Sends everybody who has not signed in to the sign-in page."""
+    """Sends everybody who has not signed in to the sign-in page; shows a form that comes too late."""
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
@@ -46,7 +51,27 @@ class SignInRequired(MiddlewareMixin):
         """Let the request through, or answer it."""
         if request.user.is_authenticated or getattr(view, "is_public", False):
             return None
-        return redirect_to_login(request.get_full_path())
+        following = _page_of(request)
+        if written := typed(request):
+            context = {
+                "heading": _("You are not signed in any more"),
+                "text": _("Sessions end after two hours without use, and when somebody ends them."),
+                "following": f"{reverse('sign-in')}?{urlencode({'next': following})}",
+                "typed": written,
+            }
+            return render(request, "web/told.html", context, status=403)
+        return redirect_to_login(following)
+
+
+def _page_of(request: HttpRequest) -> str:
+    """The page that a request is for: for a form the one that it stands on, its own address shows nothing."""
+    if request.method != "POST":
+        return request.get_full_path()
+    came_from, environment = request.headers.get("Referer", ""), current()
+    if not url_has_allowed_host_and_scheme(came_from, {environment.host}, require_https=environment.secure):
+        return reverse("inbox")
+    parts = urlsplit(came_from)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path or "/"
 
 
 class Preferences(MiddlewareMixin):
@@ -77,5 +102,5 @@ class Suspended(MiddlewareMixin):
             return None
         if getattr(view, "is_public", False) or getattr(view, "is_open_while_suspended", False):
             return None
-        context = {"reason": current().suspend_reason}
+        context = {"reason": current().suspend_reason, "typed": typed(request)}
         return render(request, "accounts/suspended.html", context, status=503)

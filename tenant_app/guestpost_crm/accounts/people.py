@@ -102,22 +102,21 @@ def invite(request: HttpRequest) -> HttpResponse:
     """Invite somebody."""
     person = signed_in(request)
     form = InvitationForm(person, request.POST)
-    if not form.is_valid():
+    invitation = None
+    if form.is_valid():
+        try:
+            invitation = team.invite(person, form.cleaned_data["email"], form.cleaned_data["role"])
+        except team.TeamError as error:
+            form.add_error("email", str(error))
+    if invitation is None:
         request.method = "GET"
         return members(request, form, 422)
-    try:
-        invitation = team.invite(person, form.cleaned_data["email"], form.cleaned_data["role"])
-    except team.TeamError as error:
-        messages.error(request, str(error))
+    told = {"email": invitation.email, "day": date_format(invitation.expires_at, "j F")}
+    if current().smtp_host:
+        text = _("%(email)s may sign in here with Google until %(day)s. A mail tells them how.")
     else:
-        told = {"email": invitation.email, "day": date_format(invitation.expires_at, "j F")}
-        if current().smtp_host:
-            text = _("%(email)s may sign in here with Google until %(day)s. A mail tells them how.")
-        else:
-            text = _(
-                "%(email)s may sign in here with Google until %(day)s. Send them the address of this CRM."
-            )
-        messages.success(request, text % told)
+        text = _("%(email)s may sign in here with Google until %(day)s. Send them the address of this CRM.")
+    messages.success(request, text % told)
     return redirect("team")
 
 

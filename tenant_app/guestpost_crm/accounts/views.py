@@ -53,7 +53,7 @@ def begin(request: HttpRequest, purpose: str, following: str, hint: str = "") ->
     try:
         consent = Broker().begin(purpose, hint)
     except BrokerError as error:
-        return _told(request, _("Google can't be reached at the moment"), error.description, status=503)
+        return _told(request, _("Google can't be reached at the moment"), error.shown(), status=503)
     request.session[_PENDING] = {
         "purpose": purpose,
         "state": consent.state,
@@ -88,7 +88,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         return _signed_in(request, claims, pending["next"])
     except BrokerError as error:
         heading = str(_HEADINGS.get(error.error, _("Google did not confirm this")))
-        return _told(request, heading, error.description, status=503 if error.temporary else 400)
+        return _told(request, heading, error.shown(), status=503 if error.temporary else 400)
     except SignInError as error:
         return _told(request, _("You can't sign in here"), str(error), status=403)
 

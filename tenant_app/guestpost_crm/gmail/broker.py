@@ -10,12 +10,33 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import requests
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.environment import current
 
 TIMEOUT = (5.0, 20.0)
 # For what mail must not wait for.
 SOON = (2.0, 3.0)
+
+
+# What the broker says in English, for people who read another language here.
+_SENTENCES: dict[str, str | Promise] = {
+    "unreachable": _("The consent broker does not answer. Try again soon."),
+    "temporarily_unavailable": _("The consent broker can't ask the cluster at the moment. Try again soon."),
+    "google_unavailable": _("Google does not answer at the moment. Try again soon."),
+    "slow_down": _("That was asked for too often. Wait a minute, then try again."),
+    "invalid_state": _("This sign-in has expired or was not begun here. Begin again from the CRM."),
+    "invalid_grant": _("Google no longer accepts this consent. Connect the Google account again."),
+    "scope_missing": _(
+        "Google was asked for permission to read and to send mail, and not all of it was allowed. "
+        "Connect again and leave every box ticked."
+    ),
+    "mailbox_taken": _(
+        "This mailbox is connected to another GuestPostCRM server. A mailbox can be connected to one server "
+        "only: disconnect it there first."
+    ),
+}
 
 
 @dataclass
@@ -29,6 +50,10 @@ class BrokerError(Exception):
 
     error: str
     description: str
+
+    def shown(self) -> str:
+        """The sentence in the language in use, as far as it is known here."""
+        return str(_SENTENCES.get(self.error, self.description))
 
     @property
     def temporary(self) -> bool:

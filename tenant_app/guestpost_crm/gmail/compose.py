@@ -19,6 +19,7 @@ from email.utils import format_datetime, getaddresses, make_msgid
 from typing import IO, Protocol
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from guestpost_crm.inbox.models import Message
 
@@ -104,10 +105,11 @@ def recipients(header: str) -> list[str]:
     for piece in typed:
         match = addresses(piece)
         if len(match) != 1:
-            raise RecipientError(f"“{piece[:80]}” is not an e-mail address")
+            raise RecipientError(_("“%(text)s” is not an e-mail address.") % {"text": piece[:80]})
         found += match
     if len(found) > MOST_RECIPIENTS:
-        raise RecipientError(f"at most {MOST_RECIPIENTS} recipients, these are {len(found)}")
+        most = {"most": MOST_RECIPIENTS, "count": len(found)}
+        raise RecipientError(_("At most %(most)d recipients, these are %(count)d.") % most)
     return list(dict.fromkeys(found))
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.audit.services import record
+from guestpost_crm.gmail import outbox
 from guestpost_crm.gmail.broker import Broker, BrokerError
 from guestpost_crm.gmail.models import Mailbox, MailboxState
 from guestpost_crm.gmail.signals import MAILBOXES, notify
@@ -99,3 +100,4 @@ def _drop(mailbox: Mailbox, state: MailboxState, error: str) -> None:
     mailbox.error = error
     mailbox.error_at = timezone.now() if error else None
     mailbox.save(update_fields=["state", "refresh_token", "watch_expires_at", "error", "error_at"])
+    outbox.access_ended(mailbox)

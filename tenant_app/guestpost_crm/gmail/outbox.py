@@ -19,6 +19,7 @@ from guestpost_crm.gmail.signals import OUTBOX, notify
 from guestpost_crm.inbox import storage
 from guestpost_crm.inbox.models import Blob
 from guestpost_crm.outreach.services import dnc
+from guestpost_crm.outreach.told import gettext_noop
 from guestpost_crm.usage.models import Event
 from guestpost_crm.usage.services import count
 from guestpost_crm.web import scratch
@@ -151,18 +152,39 @@ def decide(message: OutboxMessage, person: Person, *, send_again: bool) -> None:
         MayNotSendError: there is nothing to decide, or the person may only read.
         DoNotContactError: it would be sent to somebody who is marked so by now.
     """
-    message = OutboxMessage.objects.select_for_update().get(pk=message.pk)
+    message = (
+        OutboxMessage.objects.select_for_update(of=("self",)).select_related("mailbox").get(pk=message.pk)
+    )
     if message.state not in (OutboxState.UNCONFIRMED, OutboxState.FAILED) or not person.may_write:
         raise MayNotSendError(_("Only a message that failed or is unconfirmed can be decided about."))
+    message.send_at = message.not_before = message.doubtful_at = None
     if send_again:
+        if message.mailbox.state != MailboxState.CONNECTED:
+            raise MayNotSendError(_("The mailbox is not connected: connect it again, then send."))
         dnc.refuse(compose.addresses(message.recipients))
         # From now on it is this person's word that it goes out.
         message.person = person
-    message.state = OutboxState.QUEUED if send_again else OutboxState.CANCELLED
+    if not send_again:
+        message.state = OutboxState.CANCELLED
+    elif message.state == OutboxState.UNCONFIRMED:
+        # It may lie in Sent by now: that is looked for once more before anything goes out.
+        message.state, message.doubtful_at = OutboxState.SENDING, timezone.now()
+    else:
+        message.state = OutboxState.QUEUED
     message.attempts = 0
-    message.send_at = message.not_before = message.doubtful_at = None
-    message.problem = "" if send_again else _("Given up by a person.")
+    message.problem = "" if send_again else gettext_noop("Given up by a person.")
     message.save()
     action = "message.send-again-instructed" if send_again else "message.given-up"
     record(person, action, f"outbox:{message.pk}")
     notify(OUTBOX)
+
+
+@transaction.atomic
+def access_ended(mailbox: Mailbox) -> None:
+    """Nobody can look into a mailbox's Sent any more: what was on its way there is for a person to decide."""
+    under_way = OutboxMessage.objects.select_for_update(of=("self",)).select_related("person")
+    for message in under_way.filter(mailbox=mailbox, state=OutboxState.SENDING):
+        message.state = OutboxState.UNCONFIRMED
+        message.problem = gettext_noop("The access to the mailbox ended before Gmail confirmed it.")
+        message.save(update_fields=["state", "problem"])
+        record(message.person, "message.unconfirmed", f"outbox:{message.pk}", gmail_id="")

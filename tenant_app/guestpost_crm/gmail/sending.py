@@ -15,7 +15,6 @@ import structlog
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from guestpost_crm.audit.services import record
 from guestpost_crm.environment import current
@@ -33,7 +32,9 @@ from guestpost_crm.gmail.errors import (
 from guestpost_crm.gmail.models import Mailbox, OutboxMessage, OutboxState
 from guestpost_crm.inbox import mime, storage
 from guestpost_crm.inbox.models import Message, Thread
+from guestpost_crm.inbox.services import HIDDEN
 from guestpost_crm.outreach.services import dnc
+from guestpost_crm.outreach.told import gettext_noop, kept
 
 MOST_ATTEMPTS = 3
 # Gmail's limit of mails a day answers like its limit of calls a minute.
@@ -73,11 +74,11 @@ def work(message: OutboxMessage, gmail: Gmail) -> None:
 def _forbidden(message: OutboxMessage) -> str:
     """Why a message may not go out any more, although it was asked for; empty when it may."""
     if not (message.person.is_active and message.person.may_write):
-        return _("Who asked for it may no longer send mail.")
+        return gettext_noop("Who asked for it may no longer send mail.")
     try:
         dnc.refuse(compose.addresses(message.recipients))
     except dnc.DoNotContactError as error:
-        return str(error)
+        return error.kept()
     return ""
 
 
@@ -99,25 +100,31 @@ def _send(message: OutboxMessage, gmail: Gmail) -> None:
     try:
         answer = gmail.send(lambda: storage.read(message.raw), message.raw.size, thread)
     except RateLimitedError as error:
-        _requeue(message, max(error.retry_after, _LIMITED), _("Gmail's limit is used up for the moment."))
+        limited = gettext_noop("Gmail's limit is used up for the moment.")
+        _requeue(message, max(error.retry_after, _LIMITED), limited)
     except (ConsentGoneError, UnreachableError):
         _requeue(message, 0, "")
         raise
     except NotFoundError as error:
         if message.thread is None:
-            _finish(message, OutboxState.FAILED, _("Gmail refused it: %s.") % error)
+            _refused(message, str(error))
             return
         # The thread is gone at Gmail; the answer still goes out, as a message of its own.
         message.thread = None
         _requeue(message, 0, "")
     except RefusedError as error:
-        _finish(message, OutboxState.FAILED, _("Gmail refused it: %s.") % (error.reason or error.status))
+        _refused(message, error.reason or str(error.status))
     except UnavailableError:
         # It may have been sent, or may still be: look before anything else.
         _doubt(message)
         raise
     else:
         _sent(message, str(answer.get("id", "")))
+
+
+def _refused(message: OutboxMessage, reason: str) -> None:
+    text = gettext_noop("Gmail refused it: %(reason)s.")
+    _finish(message, OutboxState.FAILED, kept(text, {"reason": reason[:100]}))
 
 
 def _look(message: OutboxMessage, gmail: Gmail) -> None:
@@ -140,7 +147,8 @@ def _look(message: OutboxMessage, gmail: Gmail) -> None:
         message.not_before = settled
         message.save(update_fields=["not_before"])
     elif message.attempts >= MOST_ATTEMPTS:
-        _finish(message, OutboxState.UNCONFIRMED, _("Gmail did not confirm it, and it is not in Sent."))
+        lost = gettext_noop("Gmail did not confirm it, and it is not in Sent.")
+        _finish(message, OutboxState.UNCONFIRMED, lost)
     else:
         # It was looked for after the call had its time, and is not there: it was not sent.
         _requeue(message, 0, "", attempts=message.attempts)
@@ -203,11 +211,21 @@ def _remind(message: OutboxMessage) -> None:
     """Set the reminder that was asked for, once it is known which conversation it is for."""
     if message.follow_up_days is None or message.thread_id is None or message.sent_at is None:
         return
+    if _answered(message):
+        return
     Thread.objects.filter(pk=message.thread_id).update(
         follow_up_at=message.sent_at + dt.timedelta(days=message.follow_up_days),
         follow_up_set_at=message.sent_at,
         follow_up_by=message.person,
     )
+
+
+def _answered(message: OutboxMessage) -> bool:
+    """Whether somebody has answered by hand since it was sent, which may be long before that is known."""
+    since = message.attempted_at or message.sent_at
+    newer = Message.objects.filter(thread=message.thread_id, received_at__gt=since, automatic=False)
+    labels = newer.values_list("labels", flat=True)
+    return any(not {"SENT", *HIDDEN} & set(each) for each in labels)
 
 
 @transaction.atomic(savepoint=False)

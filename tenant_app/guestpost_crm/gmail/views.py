@@ -78,7 +78,7 @@ def disconnect(request: HttpRequest, key: int) -> HttpResponse:
     try:
         consent.disconnect(mailbox, signed_in(request))
     except BrokerError as error:
-        messages.error(request, _("The mailbox is still connected: %s") % error.description)
+        messages.error(request, _("The mailbox is still connected: %s") % error.shown())
     else:
         messages.success(request, _("The mailbox is disconnected. Its mail is kept here."))
     return redirect("mailboxes")

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from guestpost_crm.accounts.middleware import signed_in
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.audit.services import record
-from guestpost_crm.gmail.models import Label, Mailbox, MailboxState, OutboxState
+from guestpost_crm.gmail.models import Label, Mailbox, MailboxState, OutboxMessage, OutboxState
 from guestpost_crm.inbox import bodies, html, listing, reading, storage
 from guestpost_crm.inbox.models import Message, Part, Thread
 from guestpost_crm.outreach.services import mail
@@ -55,6 +55,9 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "most_counted": listing.MOST_COUNTED,
         "mailbox": mailbox,
         "mailboxes": mailboxes,
+        "undecided": OutboxMessage.objects.filter(
+            state__in=[OutboxState.UNCONFIRMED, OutboxState.FAILED]
+        ).count(),
         "stopped": [each for each in mailboxes if each.state == MailboxState.NEEDS_CONSENT],
         "labels": _labels() if text or not page.threads else [],
     }
@@ -106,7 +109,7 @@ def _thread_page(
         "closed": sum(item.closed for item in shown),
         "form": form or writing.reply_form(last, everybody=request.GET.get("to") == "all"),
         "outbox": found.outbox.exclude(state__in=[OutboxState.SENT, OutboxState.CANCELLED])
-        .select_related("person")
+        .select_related("person", "mailbox")
         .order_by("created_at"),
         "can_reply": found.mailbox.state == MailboxState.CONNECTED,
         "labels": _names(found, shown),
@@ -137,11 +140,13 @@ def reply(request: HttpRequest, key: int) -> HttpResponse:
     found = get_object_or_404(Thread.objects.select_related("mailbox", "follow_up_by"), pk=key)
     if not signed_in(request).may_write:
         raise PermissionDenied
-    message = get_object_or_404(
-        Message.objects.select_related("mailbox", "thread"),
-        pk=number(request.POST.get("answers", "")) or 0,
-        thread=found,
-    )
+    there = Message.objects.filter(thread=found).select_related("mailbox", "thread")
+    key_of_answered = number(request.POST.get("answers", ""))
+    # The message that it answers may be gone by now: then it answers the one that is the last.
+    answered = there.filter(pk=key_of_answered or 0).first()
+    message = answered or there.order_by("received_at", "pk").last()
+    if message is None or key_of_answered is None:
+        raise Http404
     sent, form = writing.reply_in_thread(request, found, message)
     if sent is None:
         return _thread_page(request, found, form, 422)

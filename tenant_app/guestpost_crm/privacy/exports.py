@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from requests.adapters import HTTPAdapter
 
 from guestpost_crm.accounts.models import Person, Role
@@ -81,7 +82,7 @@ def request(person: Person) -> str:
         KubernetesError: it could not be asked for.
     """
     if any(each.under_way for each in exports()):
-        raise ExportError("An export is under way already. Wait until it is complete, or delete it.")
+        raise ExportError(_("An export is under way already. Wait until it is complete, or delete it."))
     name = f"export-{timezone.now():%Y%m%d-%H%M%S}"
     kubernetes.create(PLURAL, "TenantExport", name, {"requestedBy": "Customer"})
     record(person, "export.requested", f"export:{name}")
@@ -123,10 +124,10 @@ def download(person: Person, name: str, asked_range: str) -> requests.Response:
             allow_redirects=False,
         )
     except requests.RequestException:
-        raise ExportError("The archive's server does not answer. Try again in a minute.") from None
+        raise ExportError(_("The archive's server does not answer. Try again in a minute.")) from None
     if answer.status_code not in (200, 206):
         answer.close()
-        raise ExportError("The archive is not there. Look at the state of the export.")
+        raise ExportError(_("The archive is not there. Look at the state of the export."))
     record(person, "export.downloaded", f"export:{name}")
     return answer
 

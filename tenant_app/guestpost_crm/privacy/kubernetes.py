@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from django.utils.translation import gettext as _
 
 from guestpost_crm.environment import current
 
@@ -108,7 +109,8 @@ def _ask(method: str, path: str, body: dict[str, Any] | None = None, media: str 
         )
         content: dict[str, Any] = answer.json()
     except (requests.RequestException, OSError, ValueError) as error:
-        raise KubernetesError("The service's control plane does not answer. Try again soon.") from error
+        text = _("The service's control plane does not answer. Try again soon.")
+        raise KubernetesError(text) from error
     if not 200 <= answer.status_code < 300:
         raise KubernetesError(str(content.get("message", "refused"))[:500], answer.status_code)
     return content

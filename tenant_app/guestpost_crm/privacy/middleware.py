@@ -52,6 +52,9 @@ class PolicyAccepted(MiddlewareMixin):
             return None
         if getattr(view, "is_public", False) or getattr(view, "is_open_while_suspended", False):
             return None
+        if request.method == "POST" and SEEN in request.session:
+            # Written when an earlier version held, which was accepted: it is taken, and the next page asks.
+            return None
         if policy.accepted(person):
             request.session[SEEN] = policy.CURRENT.version
             return None

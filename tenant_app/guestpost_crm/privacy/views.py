@@ -108,13 +108,15 @@ def take_erasure_back(request: HttpRequest) -> HttpResponse:
 def change_contact(request: HttpRequest) -> HttpResponse:
     """Say whom the service shall write to."""
     person, form = _owner(request), ContactForm(request.POST)
-    if not form.is_valid():
-        return _page(request, contact=form)
-    return _tried(
-        request,
-        lambda: requests.change_contact(person, form.contact()),
-        _("The service is told. It gives nobody access to this CRM."),
-    )
+    if form.is_valid():
+        try:
+            requests.change_contact(person, form.contact())
+        except kubernetes.KubernetesError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, _("The service is told. It gives nobody access to this CRM."))
+            return redirect("data")
+    return _page(request, contact=form)
 
 
 def _tried(request: HttpRequest, act: Callable[[], object], done: str) -> HttpResponse:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 from guestpost_crm.accounts.middleware import public
 from guestpost_crm.environment import current
 from guestpost_crm.privacy import policy
+from guestpost_crm.web.typed import typed
 
 
 @public
@@ -35,10 +36,16 @@ def told(request: HttpRequest, heading: str, text: str, status: int) -> HttpResp
     return render(request, "web/told.html", {"heading": heading, "text": text}, status=status)
 
 
+def _refused(request: HttpRequest, heading: str, text: str, status: int) -> HttpResponse:
+    """The same for a form that was not taken: with what was typed into it."""
+    context = {"heading": heading, "text": text, "typed": typed(request)}
+    return render(request, "web/told.html", context, status=status)
+
+
 @public
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400."""
-    return told(
+    return _refused(
         request, _("That request can't be understood"), _("Nothing was changed. Go back and try again."), 400
     )
 
@@ -47,13 +54,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403."""
     text = _("Nothing was changed. Ask the owner of this CRM if you should.")
-    return told(request, _("You may not do this"), text, 403)
+    return _refused(request, _("You may not do this"), text, 403)
 
 
 @public
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404."""
-    return told(request, _("There is nothing here"), _("It may have been deleted, here or in Gmail."), 404)
+    return _refused(
+        request, _("There is nothing here"), _("It may have been deleted, here or in Gmail."), 404
+    )
 
 
 @public
@@ -61,12 +70,13 @@ def failed(request: HttpRequest) -> HttpResponse:
     """500; or 503 when it is the database that does not answer, which every other page needs."""
     text = _("Nothing that you had saved is lost. Try again in a moment.")
     try:
-        return told(request, _("Something went wrong on our side"), text, 500)
+        return _refused(request, _("Something went wrong on our side"), text, 500)
     except Error:
         connection.close()
     away = {
         "heading": _("The database does not answer"),
         "text": f"{_('It is tried again by itself.')} {text}",
+        "typed": typed(request),
     }
     answer = HttpResponse(render_to_string("web/away.html", away), status=503)
     answer.headers["Retry-After"] = "10"
@@ -80,4 +90,4 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         "Nothing was saved: the page was open for too long, or the form did not come from this CRM. Go back "
         "and try again."
     )
-    return told(request, _("This form could not be accepted"), text, 403)
+    return _refused(request, _("This form could not be accepted"), text, 403)

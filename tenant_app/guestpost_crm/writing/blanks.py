@@ -19,7 +19,8 @@ KNOWN: dict[str, str | Promise] = {
     "price": _("price of the order"),
     "published": _("where the order was published"),
 }
-_BLANK = re.compile(r"\{\{\s*([A-Za-z_]{1,40})\s*\}\}")
+# Whatever stands between the braces: what nobody knows must not go out either.
+_BLANK = re.compile(r"\{\{[^\S\n]*([^{}\n]{0,80}?)[^\S\n]*\}\}")
 
 
 def unknown(text: str) -> list[str]:

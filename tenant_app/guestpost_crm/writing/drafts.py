@@ -23,6 +23,7 @@ from guestpost_crm.web.numbers import number
 
 _KEPT = re.compile(r"(message|outbox):([0-9a-f-]{1,36}):(\d{1,4})")
 MOST_QUOTED = 200_000
+_FORWARDED = "---------- Forwarded message ----------"
 
 
 @dataclass
@@ -120,7 +121,7 @@ def forwarded(message: Message) -> str:
     """A message as it stands in a mail that passes it on."""
     when = f"{message.received_at.astimezone(dt.UTC):%-d %b %Y, %H:%M} UTC"
     rows = [
-        "\n\n---------- Forwarded message ----------",
+        f"\n\n{_FORWARDED}",
         f"From: {message.sender}",
         f"Date: {when}",
         f"Subject: {message.subject}",
@@ -130,6 +131,12 @@ def forwarded(message: Message) -> str:
         reading.written(message)[:MOST_QUOTED],
     ]
     return "\n".join(rows)
+
+
+def own(text: str) -> str:
+    """What somebody writes themselves, without the older mail that they quote or pass on."""
+    lines = text.partition(_FORWARDED)[0].splitlines()
+    return "\n".join(line for line in lines if not line.startswith(">"))
 
 
 def values(person: Person, mailbox: Mailbox | None, to: list[str], thread: Thread | None) -> dict[str, str]:

@@ -42,7 +42,7 @@ class AddressesField(forms.CharField):
         try:
             return recipients(super().clean(value))
         except RecipientError as error:
-            raise forms.ValidationError(f"{error}.") from None
+            raise forms.ValidationError(str(error)) from None
 
 
 class MessageForm(forms.Form):
@@ -71,7 +71,15 @@ class MessageForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 9}),
     )
     attachments = FilesField(
-        label=_("Attachments"), required=False, widget=ManyFiles(attrs={"multiple": True})
+        label=_("Attachments"),
+        required=False,
+        widget=ManyFiles(
+            attrs={
+                "multiple": True,
+                "data-most": MOST_ATTACHED,
+                "data-too-large": _("These files are larger than 25 MiB together: send a link instead."),
+            }
+        ),
     )
     keep = forms.MultipleChoiceField(
         label=_("Attached already"), required=False, widget=forms.CheckboxSelectMultiple
@@ -109,11 +117,14 @@ class MessageForm(forms.Form):
         body = str(self.cleaned_data["body"])
         if not body.strip():
             raise forms.ValidationError(_("Write something first."))
-        return _without_blanks(body)
+        _refuse_blanks(drafts.own(body))
+        return body
 
     def clean_subject(self) -> str:
         """No blank of a template."""
-        return _without_blanks(" ".join(str(self.cleaned_data["subject"]).split()))
+        subject = " ".join(str(self.cleaned_data["subject"]).split())
+        _refuse_blanks(subject)
+        return subject
 
     def clean_send_at(self) -> dt.datetime | None:
         """A moment in the person's own time zone."""
@@ -121,9 +132,11 @@ class MessageForm(forms.Form):
         if naive is None:
             return None
         try:
-            zone: dt.tzinfo = zoneinfo.ZoneInfo(self.cleaned_data.get("zone") or "UTC")
+            # The browser's; without scripts the one that the person has chosen here.
+            named = self.cleaned_data.get("zone")
+            zone: dt.tzinfo = zoneinfo.ZoneInfo(named) if named else timezone.get_current_timezone()
         except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            zone = dt.UTC
+            zone = timezone.get_current_timezone()
         moment = naive.replace(tzinfo=zone)
         if moment < timezone.now():
             raise forms.ValidationError(_("That is in the past."))
@@ -150,12 +163,11 @@ class MessageForm(forms.Form):
         return [*kept, *(self.cleaned_data.get("attachments") or ())]
 
 
-def _without_blanks(text: str) -> str:
+def _refuse_blanks(text: str) -> None:
     if left := blanks.names(text):
         raise forms.ValidationError(
             _now("Fill in what is still blank: %s.") % ", ".join(f"{{{{{name}}}}}" for name in left)
         )
-    return text
 
 
 if TYPE_CHECKING:

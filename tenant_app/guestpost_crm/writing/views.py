@@ -99,6 +99,8 @@ def _again(source: str, message: Message | None, kind: str) -> MessageForm:
         "mailbox": earlier.mailbox_id,
         "keep": [each.key for each in kept],
         "follow_up_days": earlier.follow_up_days,
+        "send_at": earlier.send_at if earlier.scheduled else None,
+        "zone": timezone.get_current_timezone_name() if earlier.scheduled else "",
     }
     return MessageForm(initial=initial, keepable=kept)
 
@@ -197,7 +199,7 @@ def send(form: MessageForm, person: Person, message: Message | None) -> OutboxMe
             follow_up_days=data["follow_up_days"],
         )
     except DoNotContactError as error:
-        form.add_error("to", str(error))
+        form.add_error("to", error.shown())
     except outbox.MayNotSendError as error:
         form.add_error(None, str(error))
     return None
@@ -219,8 +221,10 @@ def _decided(request: HttpRequest, key: uuid.UUID, act: Any) -> OutboxMessage:
     message = get_object_or_404(OutboxMessage, pk=key)
     try:
         act(message)
-    except (outbox.MayNotSendError, DoNotContactError) as error:
+    except outbox.MayNotSendError as error:
         messages.error(request, str(error))
+    except DoNotContactError as error:
+        messages.error(request, error.shown())
     return message
 
 

@@ -13,6 +13,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from email import message_from_bytes
 from typing import Any
 
@@ -279,7 +280,8 @@ class Mailboxes(RuleBasedStateMachine):
         from guestpost_crm.gmail.models import OutboxMessage
 
         for message in OutboxMessage.objects.filter(state__in=["unconfirmed", "failed"])[:1]:
-            outbox.decide(message, self.person, send_again=again)
+            with suppress(outbox.MayNotSendError):
+                outbox.decide(message, self.person, send_again=again)
             return
         if self.instructed and number % 3 == 0:
             message = OutboxMessage.objects.get(pk=self.instructed[number % len(self.instructed)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -188,6 +189,112 @@ def test_what_can_not_be_established_is_for_a_person(
     assert len(sent(google, address)) == 1
 
 
+@pytest.mark.promise("P4.2")
+def test_what_is_sent_again_is_looked_for_in_sent_before(
+    google: GoogleStandin, address: str, queue: Callable[..., Any], owner: Any, work_off: Callable[[], None]
+) -> None:
+    """A person believed it lost, and it lay there all the same: it is one message."""
+    from guestpost_crm.gmail import outbox
+    from guestpost_crm.gmail.models import OutboxMessage
+
+    message = queue()
+    google.control.fault("messages.send", account=address, drop="after")
+    work_off_once(message)
+    OutboxMessage.objects.update(state="unconfirmed")
+    outbox.decide(message, owner, send_again=True)
+    work_off()
+    message.refresh_from_db()
+    assert message.state == "sent"
+    assert len(sent(google, address)) == 1
+
+
+def work_off_once(message: Any) -> None:
+    """One call for a message, which may fail."""
+    from guestpost_crm.gmail import sending
+    from guestpost_crm.gmail.api import Gmail
+    from guestpost_crm.gmail.errors import GmailError
+    from guestpost_crm.gmail.quota import Bucket
+
+    with suppress(GmailError):
+        sending.work(message, Gmail(message.mailbox, Bucket(6_000_000)))
+
+
+@pytest.mark.promise("P4.2")
+@pytest.mark.promise("P9.3")
+def test_what_was_on_its_way_when_the_access_ended_is_for_a_person(
+    google: GoogleStandin,
+    address: str,
+    queue: Callable[..., Any],
+    owner: Any,
+    connect: Callable[[str], Any],
+    level: Callable[..., Any],
+) -> None:
+    """Nobody can look into Sent; connected again, what lies there is recognised."""
+    from guestpost_crm.audit.models import AuditEvent
+    from guestpost_crm.gmail import consent, outbox
+
+    message = queue()
+    google.control.fault("messages.send", account=address, drop="after")
+    work_off_once(message)
+    google.control.revoke(address)
+    message.mailbox.refresh_from_db()
+    consent.consent_gone(message.mailbox)
+    message.refresh_from_db()
+    assert message.state == "unconfirmed"
+    assert message.told == "The access to the mailbox ended before Gmail confirmed it."
+    assert AuditEvent.objects.filter(action="message.unconfirmed", person=owner).count() == 1
+    with pytest.raises(outbox.MayNotSendError, match="not connected"):
+        outbox.decide(message, owner, send_again=True)
+    level(connect(address))
+    message.refresh_from_db()
+    assert message.state == "sent"
+    assert len(sent(google, address)) == 1
+
+
+def test_the_pages_say_what_waits_and_what_is_to_be_decided(
+    queue: Callable[..., Any], conversation: Any, page: Any
+) -> None:
+    from guestpost_crm.gmail.models import Mailbox, OutboxMessage
+
+    queue()
+    shown = f"It waits: {conversation.mailbox.address} is not connected."
+    for address in ("/outbox", f"/threads/{conversation.thread_id}"):
+        assert shown not in page.get(address).content.decode()
+    Mailbox.objects.update(state="needs_consent")
+    for address in ("/outbox", f"/threads/{conversation.thread_id}"):
+        assert shown in page.get(address).content.decode()
+    assert "failed or unconfirmed" not in page.get("/").content.decode()
+    OutboxMessage.objects.update(state="unconfirmed")
+    assert 'title="failed or unconfirmed">1<' in page.get("/").content.decode()
+
+
+def test_no_reminder_is_set_for_what_was_answered_before_its_sending_was_known(
+    google: GoogleStandin,
+    address: str,
+    conversation: Any,
+    queue: Callable[..., Any],
+    mail: Callable[..., bytes],
+    level: Callable[..., Any],
+) -> None:
+    from guestpost_crm.gmail.models import OutboxMessage
+    from guestpost_crm.inbox.models import Thread
+
+    message = queue(follow_up_days=3)
+    google.control.fault("messages.send", account=address, drop="after")
+    work_off_once(message)
+    answer = mail("Re: Rates for site.example", text="Thank you!")
+    google.control.deliver(address, answer, threadId=conversation.thread.gmail_id)
+    level(conversation.mailbox)
+    assert OutboxMessage.objects.get().state == "sent"
+    assert Thread.objects.get().follow_up_at is None
+    # Without an answer the reminder is set, however late it was known.
+    other = queue(follow_up_days=3)
+    google.control.fault("messages.send", account=address, drop="after")
+    work_off_once(other)
+    level(conversation.mailbox)
+    assert Thread.objects.get().follow_up_at is not None
+
+
 def test_what_gmail_refuses_has_failed_with_its_reason(
     google: GoogleStandin, address: str, queue: Callable[..., Any], work_off: Callable[[], None]
 ) -> None:
@@ -195,7 +302,7 @@ def test_what_gmail_refuses_has_failed_with_its_reason(
     google.control.fault("messages.send", account=address, status=400, reason="invalidArgument")
     work_off()
     message.refresh_from_db()
-    assert (message.state, message.problem) == ("failed", "Gmail refused it: invalidArgument.")
+    assert (message.state, message.told) == ("failed", "Gmail refused it: invalidArgument.")
 
 
 @pytest.mark.promise("P4.2")
@@ -212,7 +319,7 @@ def test_an_answer_goes_out_although_its_thread_is_gone_and_is_not_tried_for_eve
     google.control.fault("messages.send", account=address, status=404, reason="notFound", count=None)
     work_off()
     refused.refresh_from_db()
-    assert (refused.state, refused.problem) == ("failed", "Gmail refused it: notFound.")
+    assert (refused.state, refused.told) == ("failed", "Gmail refused it: notFound.")
     assert len(sent(google, address)) == 1
 
 

@@ -164,6 +164,13 @@ def test_what_is_sent_later_waits_in_the_persons_own_time(
     assert message.send_at == when.replace(tzinfo=dt.UTC) - dt.timedelta(hours=9)
     work()
     assert not sent(google, address)
+    back = page.post(f"/outbox/{message.pk}/take-back")
+    again = fields(page, back.url)
+    assert again["send_at"] == [f"{when - dt.timedelta(hours=9):%Y-%m-%dT%H:%M}"]
+    assert again["zone"] == ["UTC"]
+    page.post(f"/messages/{asked.pk}/reply", again)
+    assert OutboxMessage.objects.get(state="queued").send_at == message.send_at
+    message = OutboxMessage.objects.get(state="queued")
     page.post(f"/outbox/{message.pk}/send-now")
     message.refresh_from_db()
     assert message.send_at <= timezone.now()
@@ -220,7 +227,9 @@ def test_do_not_contact_holds_at_the_moment_of_sending(
     assert not sent(google, address)
     message = OutboxMessage.objects.get()
     assert message.state == "failed"
-    assert "do not contact" in message.problem
+    assert message.told.startswith("Bob (bob@site.example) is marked “do not contact”.")
+    german = unescape(page.get("/outbox", headers={"accept-language": "de"}).content.decode())
+    assert "Bob (bob@site.example) ist als „nicht kontaktieren“ markiert." in german
     assert "do not contact" in unescape(page.get("/outbox").content.decode())
     refused = page.post(
         f"/threads/{asked.thread_id}/reply", {**typed, "form_key": str(uuid.uuid4()), "body": "Kept text"}
@@ -248,9 +257,11 @@ def test_a_template_is_filled_for_the_conversation_and_never_sent_with_blanks(
 ) -> None:
     from guestpost_crm.writing.models import MessageTemplate
 
-    strange = page.post("/templates/new", {"name": "x", "body": "Dear {{nobody}}"})
-    assert strange.status_code == 422
-    assert "Nothing is known for {{nobody}}" in unescape(strange.content.decode())
+    for blank in ("{{nobody}}", "{{first-name}}", "{{ Vorname 2 }}", "{{prénom}}", "{{}}"):
+        strange = page.post("/templates/new", {"name": "x", "body": f"Dear {blank}"})
+        assert strange.status_code == 422, blank
+        named = "{{" + blank.strip("{} ") + "}}"
+        assert f"Nothing is known for {named}." in unescape(strange.content.decode())
     made = {
         "name": "Offer",
         "subject": "For {{site}}",
@@ -267,8 +278,21 @@ def test_a_template_is_filled_for_the_conversation_and_never_sent_with_blanks(
     refused = page.post(path, {**typed, "body": filled["body"]})
     assert refused.status_code == 422
     assert "Fill in what is still blank: {{anchor}}." in unescape(refused.content.decode())
+    pasted = page.post(path, {**typed, "body": "Dear {{first-name}},"})
+    assert "Fill in what is still blank: {{first-name}}." in unescape(pasted.content.decode())
     work()
     assert not sent(google, address)
+
+
+def test_what_others_wrote_in_braces_is_quoted_and_passed_on(
+    page: Any, google: GoogleStandin, address: str, asked: Any, work: Callable[[], None]
+) -> None:
+    path = f"/messages/{asked.pk}/forward"
+    typed = fields(page, path)
+    theirs = f"Look:\n> Dear {{{{name}}}}\n{typed['body'][0]}\nDear {{{{FIRST_NAME}}}},"
+    assert page.post(path, {**typed, "to": "dan@else.example", "body": theirs}).status_code == 302
+    work()
+    assert len(sent(google, address)) == 1
 
 
 def test_too_many_recipients_are_refused(page: Any, asked: Any) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.utils.translation import gettext as _
-
 from guestpost_crm.outreach import domains
 from guestpost_crm.outreach.models import ContactAddress, Site
+from guestpost_crm.outreach.told import ToldError, gettext_noop
+
+# As long as names are told at most.
+_MOST = 60
 
 
-class DoNotContactError(Exception):
+class DoNotContactError(ToldError):
     """A recipient is not to be contacted; the message names who, and which mark says so."""
 
 
@@ -30,9 +32,10 @@ def refuse(recipients: Iterable[str]) -> None:
     alike = {domains.canonical(each): each for each in given}
     marked = ContactAddress.objects.filter(canonical__in=alike, contact__do_not_contact=True)
     for found in marked.select_related("contact")[:1]:
-        who = {"contact": found.contact.name, "address": alike[found.canonical]}
         raise DoNotContactError(
-            _("%(contact)s (%(address)s) is marked “do not contact”. Nothing was sent.") % who
+            gettext_noop("%(contact)s (%(address)s) is marked “do not contact”. Nothing was sent."),
+            contact=found.contact.name[:_MOST],
+            address=alike[found.canonical][:_MOST],
         )
     _refuse_sites(given)
 
@@ -44,8 +47,10 @@ def _refuse_sites(given: list[str]) -> None:
             registered[found[-1]] = each
     sites = Site.objects.filter(do_not_contact=True, registrable__in=registered)
     for site in sites[:1]:
-        who = {"site": str(site), "address": registered[site.registrable]}
         raise DoNotContactError(
-            _("%(site)s is marked “do not contact”, and %(address)s is at its domain. Nothing was sent.")
-            % who
+            gettext_noop(
+                "%(site)s is marked “do not contact”, and %(address)s is at its domain. Nothing was sent."
+            ),
+            site=str(site)[:_MOST],
+            address=registered[site.registrable][:_MOST],
         )

@@ -54,8 +54,17 @@ for (const time of document.querySelectorAll("time[data-local]")) {
   time.title = at.toLocaleString();
   time.textContent = at.toLocaleString(document.documentElement.lang || undefined, options);
 }
-for (const field of document.querySelectorAll("input[name=zone]")) field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+for (const field of document.querySelectorAll("input[name=zone]")) field.value ||= Intl.DateTimeFormat().resolvedOptions().timeZone || "";
 for (const field of document.querySelectorAll("select[data-submit]")) field.addEventListener("change", () => field.form.requestSubmit());
+
+// Too many files are told before they are sent: a form that the server does not read can't be shown again.
+for (const field of document.querySelectorAll("input[type=file][data-most]")) {
+  field.addEventListener("change", () => {
+    const size = [...field.files].reduce((sum, file) => sum + file.size, 0);
+    field.setCustomValidity(size > Number(field.dataset.most) ? field.dataset.tooLarge : "");
+    field.reportValidity();
+  });
+}
 
 // A template goes where the cursor is; chosen files stay chosen.
 for (const field of document.querySelectorAll("#reply-form select[name=template]")) {
