@@ -10,6 +10,8 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.search import SearchVectorField
@@ -75,32 +77,44 @@ class Query:
 def parse(text: str) -> Query:
     """Read what somebody typed; spam and trash are searched only when they are named."""
     query = Query()
-    terms: list[str] = []
+    # Each of them has to hold: in it, one of its terms.
+    groups: list[list[Q | str]] = []
     hidden = False
     either = False
     for minus, operator, value in _TERM.findall(text[:MOST]):
         name, bare = operator.lower(), value.strip('"() ')
         if not operator and value == "OR" and not minus:
-            either = bool(terms)
+            either = bool(groups)
             continue
         if name == "in" and bare.lower() in ("spam", "trash", "bin", "anywhere"):
             hidden = True
         made = _term(query, name, value, bare) if bare else None
-        if isinstance(made, Q):
-            query.condition &= ~made if minus else made
-            query.empty = False
-        elif made:
-            made = f"!{made}" if minus else made
+        if made is not None:
+            term = made if not minus else ~made if isinstance(made, Q) else f"!{made}"
             if either:
-                made = f"({terms.pop()} | {made})"
-            terms.append(made)
+                groups[-1].append(term)
+            else:
+                groups.append([term])
         either = False
-    if terms:
-        query.condition &= Q(search__matches=" & ".join(terms))
-        query.empty = False
+    query.empty = not groups
+    query.condition = _all_of(groups)
     if not hidden:
         query.condition &= ~_HIDDEN
     return query
+
+
+def _all_of(groups: list[list[Q | str]]) -> Q:
+    """The condition that of each group one term holds; words are looked for together, by one index."""
+    condition = Q()
+    together: list[str] = []
+    for terms in groups:
+        texts = [each for each in terms if isinstance(each, str)]
+        if len(texts) == len(terms):
+            together.append(f"({' | '.join(texts)})" if len(texts) > 1 else texts[0])
+        else:
+            any_of = (Q(search__matches=each) if isinstance(each, str) else each for each in terms)
+            condition &= reduce(or_, any_of)
+    return condition & Q(search__matches=" & ".join(together)) if together else condition
 
 
 def _term(query: Query, name: str, value: str, bare: str) -> Q | str | None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,18 @@ def test_the_owner_says_whom_to_write_to(page: Any, operator: Operator) -> None:
     assert asked["spec"]["contact"] == {"name": "Anna Okafor", "email": "a.okafor@acme.example"}
     assert 'value="a.okafor@acme.example"' in text(page)
     assert "contact.changed" in actions()
+
+
+@pytest.mark.promise("P3.1")
+def test_a_contact_that_the_service_can_not_be_told_is_kept_as_it_was_typed(
+    page: Any, environment_of: Callable[..., None]
+) -> None:
+    environment_of(KUBERNETES_API_URL="https://127.0.0.1:1")
+    answer = page.post("/data/contact", {"name": "Anna Okafor", "email": "a.okafor@acme.example"})
+    words = unescape(answer.content.decode())
+    assert answer.status_code == 422
+    assert "The service's control plane does not answer." in words
+    assert 'value="a.okafor@acme.example"' in words
 
 
 @pytest.mark.promise("P9.2")

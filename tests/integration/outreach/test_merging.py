@@ -54,7 +54,8 @@ def test_merging_sites_keeps_everything_of_both(make: Any, member: Any) -> None:
     merged = merging.merge_sites(member, keep.pk, drop.pk)
     assert list(Site.objects.all()) == [merged]
     assert (merged.niche, merged.dr, merged.price, merged.currency) == ("Travel", 40, Decimal(80), "EUR")
-    assert merged.notes == "kept\n\ndropped"
+    # What the kept one says otherwise is not lost either.
+    assert merged.notes == "kept\n\ndropped\n\nMerged into this: www2.site.example, niche: Food, a: 2"
     assert merged.do_not_contact is True
     assert merged.custom == {"a": "1", "b": "3"}
     assert list(merged.contacts.all()) == [contact]
@@ -73,12 +74,13 @@ def test_merging_contacts_keeps_everything_of_both(make: Any, member: Any) -> No
     from guestpost_crm.outreach.services import merging
 
     first, second = make.site(), make.site()
-    keep = make.contact("bob@one.example", sites=[first])
+    keep = make.contact("bob@one.example", name="Bob", sites=[first])
     drop = make.contact("bob@two.example", "b@two.example", sites=[first, second], archived=True)
     order, offer = make.order(contact=drop), make.offer(member, contact=drop)
     merged = merging.merge_contacts(member, keep.pk, drop.pk)
     assert list(Contact.objects.all()) == [merged]
     assert merged.archived is False
+    assert (merged.name, merged.notes) == ("Bob", "Merged into this: Bob Stone")
     assert set(merged.sites.all()) == {first, second}
     addresses = set(merged.addresses.values_list("address", flat=True))
     assert addresses == {"bob@one.example", "bob@two.example", "b@two.example"}
@@ -133,3 +135,28 @@ def test_contacts_of_one_name_at_one_site_are_shown_as_one_perhaps(make: Any, pa
     assert group.records == [first, second]
     text = page.get("/duplicates").content.decode()
     assert f"/duplicates/contacts?keep={first.pk}&amp;drop={second.pk}" in text
+
+
+def test_two_prices_are_both_kept(make: Any, member: Any) -> None:
+    from guestpost_crm.outreach.services import merging
+
+    keep = make.site("site.example", price=Decimal(120), currency="USD")
+    drop = make.site("blog.site.example", price=Decimal(80), currency="EUR")
+    merged = merging.merge_sites(member, keep.pk, drop.pk)
+    assert (merged.price, merged.currency) == (Decimal(120), "USD")
+    assert merged.notes == "Merged into this: blog.site.example, price: €80"
+
+
+def test_whatever_refers_to_sites_and_contacts_is_merged(crm_database: Any) -> None:
+    """Whoever adds a table that refers to one of them decides here what becomes of it when two are merged."""
+    from guestpost_crm.outreach.models import Contact, Site
+
+    def references(model: Any) -> set[str]:
+        return {f"{each.related_model.__name__}.{each.field.name}" for each in model._meta.related_objects}
+
+    assert references(Site) == {
+        "Contact.sites", "Order.site", "Offer.site", "Placement.site", "Invoice.site",
+    }  # fmt: skip
+    assert references(Contact) == {
+        "ContactAddress.contact", "Order.contact", "Offer.contact", "Invoice.contact",
+    }  # fmt: skip

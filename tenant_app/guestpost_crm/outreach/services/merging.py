@@ -14,6 +14,7 @@ from guestpost_crm.accounts.models import Person
 from guestpost_crm.outreach.models import (
     Contact,
     ContactAddress,
+    CustomField,
     Invoice,
     Offer,
     Order,
@@ -21,6 +22,7 @@ from guestpost_crm.outreach.models import (
     Placement,
     Site,
 )
+from guestpost_crm.outreach.money import shown
 from guestpost_crm.outreach.services.acting import acted
 
 MOST_GROUPS = 50
@@ -98,12 +100,13 @@ def merge_sites(person: Person, keep: int, drop: int) -> Site:
         PermissionDenied: the person may only read.
     """
     kept, dropped = _pair(Site, keep, drop)
+    overruled = _overruled_site(kept, dropped)
     for name in _SITE_VALUES:
         if getattr(kept, name) in (None, ""):
             setattr(kept, name, getattr(dropped, name))
     if kept.price is None:
         kept.price, kept.currency = dropped.price, dropped.currency
-    _join(kept, dropped)
+    _join(kept, dropped, overruled)
     _renumber(kept, dropped)
     for order in Order.objects.filter(site=dropped):
         OrderChange.objects.create(
@@ -134,7 +137,7 @@ def _renumber(kept: Site, dropped: Site) -> None:
 def merge_contacts(person: Person, keep: int, drop: int) -> Contact:
     """Make one contact of two; see merge_sites."""
     kept, dropped = _pair(Contact, keep, drop)
-    _join(kept, dropped)
+    _join(kept, dropped, [str(dropped)] if dropped.name != kept.name else [])
     ContactAddress.objects.filter(contact=dropped).update(contact=kept)
     kept.sites.add(*dropped.sites.all())
     for order in Order.objects.filter(contact=dropped):
@@ -158,9 +161,38 @@ def _pair(model: Any, keep: int, drop: int) -> tuple[Any, Any]:
     return found[keep], found[drop]
 
 
-def _join(kept: Any, dropped: Any) -> None:
-    """What both kinds of records have: a mark counts for both, notes and fields of the team are joined."""
+def _overruled_site(kept: Site, dropped: Site) -> list[str]:
+    """What a site says of itself and the one that it becomes says otherwise: its domain first."""
+    labels = {field.name: field.verbose_name for field in Site._meta.fields}
+    both = {name: (getattr(kept, name), getattr(dropped, name)) for name in _SITE_VALUES}
+    found = [
+        f"{labels[name]}: {theirs}"
+        for name, (ours, theirs) in both.items()
+        if ours not in (None, "", theirs) and theirs not in (None, "")
+    ]
+    same = (dropped.price, dropped.currency) == (kept.price, kept.currency)
+    if None not in (dropped.price, kept.price) and not same:
+        found.append(f"{labels['price']}: {shown(dropped.price, dropped.currency)}")
+    return [str(dropped), *found]
+
+
+def _join(kept: Any, dropped: Any, overruled: list[str]) -> None:
+    """What both kinds of records have: a mark counts for both, notes and fields of the team are joined.
+
+    Args:
+        kept: gets everything.
+        dropped: goes.
+        overruled: what `dropped` says and `kept` says otherwise; it stays in the notes.
+    """
     kept.do_not_contact = kept.do_not_contact or dropped.do_not_contact
     kept.archived = kept.archived and dropped.archived
-    kept.notes = "\n\n".join(each for each in dict.fromkeys((kept.notes, dropped.notes)) if each)
+    labels = dict(CustomField.objects.filter(target=kept._meta.model_name).values_list("key", "label"))
+    lost = [
+        f"{labels.get(key, key)}: {value}"
+        for key, value in dropped.custom.items()
+        if kept.custom.get(key, value) != value
+    ]
+    line = ", ".join([*overruled, *lost])
+    merged = _("Merged into this: %(record)s") % {"record": line} if line else ""
+    kept.notes = "\n\n".join(each for each in dict.fromkeys((kept.notes, dropped.notes, merged)) if each)
     kept.custom = {**dropped.custom, **kept.custom}
