@@ -16,11 +16,13 @@ PAGES = (
     "/placements/1", "/placements/new", "/invoices", "/invoices/1", "/invoices/new", "/reports",
     "/duplicates", "/fields", "/fields/new", "/mailboxes", "/team", "/account", "/account/second-factor",
     "/integrations", "/integrations/webhooks/new", "/audit", "/usage", "/privacy", "/about",
+    "/outbox", "/write", "/messages/1/reply-all", "/messages/1/forward", "/templates", "/templates/new",
+    "/duplicates/sites?keep=1&drop=2", "/duplicates/contacts?keep=1&drop=2", "/policy", "/data", "/support",
     "/nothing-here",
 )  # fmt: skip
 LISTS = (
     "/", "/orders", "/orders/list", "/sites", "/contacts", "/offers", "/placements", "/invoices", "/reports",
-    "/fields", "/duplicates", "/integrations", "/mailboxes",
+    "/fields", "/duplicates", "/integrations", "/mailboxes", "/outbox", "/templates",
 )  # fmt: skip
 
 

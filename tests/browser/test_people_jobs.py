@@ -114,3 +114,58 @@ def test_the_policy_is_accepted_before_anything_is_shown(crm_database: Any, at: 
     page.go_back()
     page.get_by_role("button", name="Accept and continue").click()
     expect(page).to_have_url("http://acme.localhost:8080/orders")
+
+
+def test_a_webhook_is_added_tried_and_removed(
+    anna: Any, at: Callable[..., Page], faults: Callable[[Page], list[str]]
+) -> None:
+    from guestpost_crm.integrations.models import Webhook
+
+    page = at(anna, width=360)
+    page.goto("/integrations")
+    page.get_by_role("link", name="Add a webhook").click()
+    page.get_by_label("Address").fill("http://program.example/hook")
+    page.get_by_label("placement.lost").check()
+    page.get_by_role("button", name="Add the webhook").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Nothing was saved yet.")
+    expect(page.get_by_label("placement.lost")).to_be_checked()
+    page.get_by_label("Address").fill("https://program.example/hook")
+    page.get_by_role("button", name="Add the webhook").click()
+    secret = page.locator("code.secret").inner_text()
+    assert secret.startswith("whsec_")
+    assert faults(page) == []
+    webhook = Webhook.objects.get()
+    page.goto(f"/integrations/webhooks/{webhook.pk}")
+    expect(page.locator("main")).not_to_contain_text(secret)
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.locator("tbody")).to_contain_text("webhook.test")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("main")).to_contain_text("No webhooks yet.")
+
+
+def test_somebody_of_the_service_is_let_in_for_a_while_and_sent_away(
+    anna: Any, at: Callable[..., Page], faults: Callable[[Page], list[str]]
+) -> None:
+    from django.utils import timezone
+    from guestpost_crm.environment import current
+    from guestpost_crm.support.models import SupportAccess
+
+    SupportAccess.objects.create(
+        grant="g", tenant=current().tenant_uid, name="look", subject="sam@service.example",
+        reason="The import is slow.", level="Browse", seconds=3600, asked_at=timezone.now(),
+    )  # fmt: skip
+    page = at(anna, width=360)
+    page.goto("/orders")
+    page.locator(".banner").get_by_role("link", name="Decide").click()
+    expect(page.locator("main")).to_contain_text("The import is slow.")
+    assert faults(page) == []
+    page.get_by_label("For how long").select_option("900")
+    page.get_by_role("button", name="Let them in").click()
+    page.goto("/orders")
+    banner = page.locator(".banner")
+    expect(banner).to_contain_text("Support looks in: sam@service.example")
+    banner.get_by_role("button", name="End it now").click()
+    expect(page.locator(".banner")).to_have_count(0)
+    access = SupportAccess.objects.get()
+    assert (access.given_level, access.revoked_by) == ("Browse", anna)

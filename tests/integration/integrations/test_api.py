@@ -152,6 +152,40 @@ def test_a_token_opens_what_its_scopes_say_and_nothing_else(make: Any, program: 
 
 
 @pytest.mark.promise("P5.2")
+def test_every_address_of_the_api_wants_a_token_and_one_scope(
+    make: Any, program: Callable[..., Any], person: Callable[..., Any], browser: Callable[[Any], Any]
+) -> None:
+    """Whoever adds an address gets it checked here; a session and a token of another tenant open none."""
+    clients = {scope: program(scope) for scope in ("outreach:read", "outreach:write", "mail:read")}
+    strangers = {
+        "a session": browser(person("owner")),
+        "another tenant's token": browser(person("member")),
+    }
+    foreign = {"authorization": f"Bearer gpc_{'x' * 43}"}
+    described = browser(person("reader")).get("/api/v1/openapi.json").json()
+    wrong, seen = [], 0
+    for path, methods in described["paths"].items():
+        address = path.removeprefix("/api/v1").replace("{key}", "1")
+        for method, operation in methods.items():
+            seen += 1
+            reads = "mail:read" if operation["tags"] == ["mail"] else "outreach:read"
+            wanted = reads if method == "get" else "outreach:write"
+            for scope, client in clients.items():
+                status = send(client, method, address).status_code
+                if (status == 403) is (scope == wanted) or status == 401:
+                    wrong.append(f"{method} {address} with {scope}: {status}")
+            for who, client in strangers.items():
+                headers = foreign if "token" in who else {}
+                status = getattr(client, method)(
+                    f"/api/v1{address}", {}, content_type=JSON, headers=headers
+                ).status_code
+                if status != 401:
+                    wrong.append(f"{method} {address} with {who}: {status}")
+    assert wrong == []
+    assert seen >= 18
+
+
+@pytest.mark.promise("P5.2")
 def test_a_token_ends_with_its_time_its_person_and_its_revocation(
     make: Any, program: Callable[..., Any], person: Callable[..., Any], browser: Callable[[Any], Any]
 ) -> None:
