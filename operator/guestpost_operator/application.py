@@ -44,6 +44,7 @@ from guestpost_operator.lifecycle.exports import Exports
 from guestpost_operator.lifecycle.hostnames import Hostnames
 from guestpost_operator.lifecycle.messaging import MessagingKeeper
 from guestpost_operator.lifecycle.objects import Objects
+from guestpost_operator.lifecycle.pausing import Pausing
 from guestpost_operator.lifecycle.provision import Provisioner, Surroundings
 from guestpost_operator.lifecycle.receipts import Receipts
 from guestpost_operator.lifecycle.reporter import Reporter
@@ -106,9 +107,11 @@ class Operator:
         exports = Exports(cluster, self._asked, now=lambda: datetime.now(UTC))
         grants = Grants(cluster, self._asked, self._inventory, now=lambda: datetime.now(UTC))
         requests = Requests(cluster, self._asked, now=lambda: datetime.now(UTC))
+        self._pausing = Pausing(cluster, settings.namespace)
         self._rollouts = Rollouts(
             self._revisions,
             config.rollout,
+            self._pausing,
             bodies=self._bodies,
             look=self._look,
             now=lambda: datetime.now(UTC),
@@ -235,11 +238,15 @@ class Operator:
         await self._health.stop()
 
     async def _prepare(self) -> None:
-        """Check that our API is there and keep the current revision, however long the API server is away."""
+        """Check that our API is there, keep the current revision, and learn whether people have paused.
+
+        It takes as long as the API server is away.
+        """
         while True:
             try:
                 await self._cluster.request("GET", TENANT.path(), query={"limit": "1"})
                 await self._revisions.store()
+                await self._pausing.read()
             except NotFoundError as error:
                 raise StartError(
                     f"the CRDs of {names.GROUP} are not installed: install the chart's CRDs"

@@ -21,9 +21,26 @@ class Stage(StrEnum):
 
     DONE = "Done"
     HELD = "Held"
+    PAUSED = "Paused"
     CANARIES = "Canaries"
     WAVES = "Waves"
     HALTED = "Halted"
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Whether people let nobody begin a move, and why."""
+
+    on: bool = False
+    reason: str = ""
+
+    @classmethod
+    def read(cls, data: Mapping[str, str]) -> Pause:
+        """What the data of their ConfigMap say; whatever is not plainly no is a pause."""
+        said, reason = data.get("paused"), data.get("reason", "")
+        if said in ("true", "false"):
+            return cls(said == "true", reason)
+        return cls(True, f"data.paused is {said!r}, and neither true nor false. {reason}".strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +123,8 @@ def plan(
     policy: Rollout,
     now: datetime,
     opens: Callable[[str], bool] = lambda region: True,
+    *,
+    paused: bool = False,
 ) -> Plan:
     """Who moves now, and who is held up by what.
 
@@ -115,6 +134,7 @@ def plan(
         policy: how to go about it.
         now: the time.
         opens: whether a region's maintenance window is open now.
+        paused: nobody begins a move, but to another version that a person has written.
     """
     followers: list[Member] = []
     moves: dict[str, str] = {}
@@ -130,6 +150,9 @@ def plan(
         else:
             followers.append(each)
     fleet = _Fleet(followers, releases.current, policy, now)
+    if paused:
+        # Also where nobody is behind: the next release would wait.
+        return fleet.plan(Stage.PAUSED, moves, {**blocked, **fleet.failures()})
     if policy.strategy is Strategy.IMMEDIATE:
         moves |= {each.uid: releases.current for each in fleet.behind if not each.held}
         return fleet.plan(Stage.DONE, moves, blocked)
@@ -168,11 +191,15 @@ class _Fleet:
         self._moved = [each for each in members if each.revision == current and each.moved is not None]
         self.failed = [each for each in self._moved if self._fails(each)]
 
+    def failures(self) -> dict[str, tuple[str, str]]:
+        """What is said of those that the current revision failed at."""
+        return {each.uid: self._failure(each) for each in self.failed}
+
     def next(
         self, opens: Callable[[str], bool]
     ) -> tuple[Stage, Sequence[Member], Mapping[str, tuple[str, str]]]:
         """How far it is, who moves now, and who is held up."""
-        held = {each.uid: self._failure(each) for each in self.failed}
+        held = self.failures()
         free = [each for each in self.behind if not each.held]
         back = [each for each in free if each.previous == self._current]
         # What they had before needs no proof, only that not all of them start at once.

@@ -54,6 +54,8 @@ LOGINS = {LOGIN: SECRET_DATABASE, OTHER_LOGIN: f"{SECRET_DATABASE}-b"}
 # In the operator's namespace: the key that signs receipts, and the public ones that check them.
 SECRET_RECEIPTS = "erasure-receipt-key"  # noqa: S105
 RECEIPT_KEYS = "erasure-receipt-public-keys"
+# There too: whether people have paused the rollout. The chart names it in the roles of staff.
+ROLLOUT = "rollout"
 
 # Who asks the API server for something in a tenant's namespace: accounts of the tenant, and a person of the
 # service for whom a terminal is open. The chart says what each may.

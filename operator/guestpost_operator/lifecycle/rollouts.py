@@ -16,6 +16,7 @@ from guestpost_operator.api import names
 from guestpost_operator.api.conditions import Type
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.backends.errors import BackendError
+from guestpost_operator.lifecycle.pausing import Pausing
 from guestpost_operator.lifecycle.revisions import Revisions
 from guestpost_operator.render import UnsatisfiableError
 from guestpost_operator.rollout import Member, Plan, Releases, Stage
@@ -49,6 +50,7 @@ class Rollouts:
     Args:
         revisions: what there is to move to.
         policy: how to go about it.
+        pausing: whether people have paused it.
         bodies: all tenants, as last read.
         look: has a pass over a tenant of which something was decided.
         now: the time.
@@ -58,11 +60,12 @@ class Rollouts:
         self,
         revisions: Revisions,
         policy: Rollout,
+        pausing: Pausing,
         bodies: Callable[[], Iterable[Mapping[str, Any]]],
         look: Callable[[str], None],
         now: Callable[[], datetime],
     ) -> None:
-        self._revisions, self._policy = revisions, policy
+        self._revisions, self._policy, self._pausing = revisions, policy, pausing
         self._bodies, self._look, self._now = bodies, look, now
         self._plan = Plan(stage=Stage.DONE, usual=revisions.current.id)
         # Of each tenant that there is: its version, and what was read of it.
@@ -110,6 +113,7 @@ class Rollouts:
             self._policy,
             now,
             functools.cache(lambda region: windows.is_open(self._policy.windows, region, now)),
+            paused=self._pausing.pause.on,
         )
         self._tell(before)
         for uid in _changed(before.moves, self._plan.moves) | _changed(before.blocked, self._plan.blocked):
@@ -123,6 +127,7 @@ class Rollouts:
             await asyncio.sleep(EVERY_SECONDS)
             plans += 1
             try:
+                await self._learn()
                 if plans % TIDY_AFTER == 0:
                     await self._revisions.tidy(self._bodies(), self._policy.keep_revisions, self._now())
                 self.evaluate()
@@ -131,6 +136,13 @@ class Rollouts:
             except Exception:
                 # A bug here must stop no pass: tenants keep what they have.
                 log.exception("planning broke")
+
+    async def _learn(self) -> None:
+        """Whether people have paused it; a look that fails lets nobody go on."""
+        try:
+            await self._pausing.read()
+        except BackendError as error:
+            log.warning("pause not read, taken to be as before", error=str(error))
 
     def _releases(self) -> Releases:
         current = self._revisions.current

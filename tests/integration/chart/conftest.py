@@ -253,6 +253,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
 
 
 @pytest.fixture
+def rollout(installed: Installation) -> Iterator[Callable[[], dict[str, str]]]:
+    """Whether the rollout is paused; made as the operator makes it."""
+    where = ("configmap", "rollout", "-n", NAMESPACE)
+    installed.kubectl("delete", "--ignore-not-found", *where)
+    installed.kubectl("create", *where, "--from-literal=paused=false", "--from-literal=reason=")
+    yield lambda: json.loads(installed.kubectl("get", *where, "-o", "json"))["data"]
+    installed.kubectl("delete", *where)
+
+
+@pytest.fixture
 def pubsub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The stand-in for Pub/Sub, for operators that are started meanwhile."""
     binary = binaries.ensure("pubsub-standin")["pubsub-standin"]

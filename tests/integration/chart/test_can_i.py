@@ -181,6 +181,12 @@ STAFF = {
     | {f"{kind}.{GROUP} [get list watch]" for kind in ("guestposttenants", "tenantexports")}
     | {f"supportgrants.{GROUP} [create delete get list watch]"},
 }
+# In the operator's namespace alone: whether the rollout is paused.
+PAUSING = {
+    "viewer": {"configmaps rollout [get]"},
+    "provisioner": {"configmaps rollout [get patch]"},
+    "support": {"configmaps rollout [get]"},
+}
 # Ways to what is a customer's, each asked for by name.
 NEVER = (
     "get secrets",
@@ -207,10 +213,33 @@ def test_people_of_the_service_may_what_their_role_says(two_tenants: Any, role: 
     two_tenants.kubectl(
         "create", "clusterrolebinding", group, f"--clusterrole=guestpost-{role}", f"--group={group}"
     )
+    where = ("-n", "guestpost-system")
+    two_tenants.kubectl(
+        "create", "rolebinding", group, f"--role=guestpost-{role}", f"--group={group}", *where
+    )
     who = ("--as=sam@support.example", f"--as-group={group}", "--as-group=system:authenticated")
     for namespace in NAMESPACES:
         text = two_tenants.kubectl("auth", "can-i", "--list", *who, "-n", namespace, "--no-headers")
-        assert parsed(text) - EVERYBODY == STAFF[role], namespace
+        there = PAUSING[role] if namespace == "guestpost-system" else set()
+        assert parsed(text) - EVERYBODY == STAFF[role] | there, namespace
     for way in NEVER:
         done = two_tenants.run("kubectl", "auth", "can-i", *way.split(), *who, "-n", "gpt-can-i-one")
         assert done.stdout.split()[-1:] == ["no"], way
+
+
+@pytest.mark.promise("P6.1")
+@pytest.mark.usefixtures("rollout")
+@pytest.mark.parametrize("role", STAFF)
+def test_only_provisioners_pause_the_rollout(installed: Any, role: str) -> None:
+    group, where = f"pausing-{role}", ("-n", "guestpost-system")
+    installed.kubectl("create", "rolebinding", group, f"--role=guestpost-{role}", f"--group={group}", *where)
+    who = ("--as=sam@support.example", f"--as-group={group}", "--as-group=system:authenticated", *where)
+    assert installed.kubectl("get", "configmap", "rollout", "-o", "jsonpath={.data.paused}", *who) == "false"
+    pause = ("--type=merge", "-p", '{"data": {"paused": "true", "reason": "Ticket 7"}}', *who)
+    if role == "provisioner":
+        installed.kubectl("patch", "configmap", "rollout", *pause)
+    else:
+        assert "cannot patch resource" in installed.refused("patch", "configmap", "rollout", *pause)
+    assert "cannot get resource" in installed.refused("patch", "configmap", "operator-config", *pause)
+    assert "cannot delete resource" in installed.refused("delete", "configmap", "rollout", *who)
+    assert "cannot list resource" in installed.refused("get", "configmaps", *who)

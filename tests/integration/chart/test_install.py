@@ -34,6 +34,20 @@ def test_an_upgrade_keeps_keys_and_certificate(changing: Any) -> None:
     assert json.loads(deployment)["spec"]["replicas"] == 3
 
 
+def test_an_upgrade_takes_no_pause_back_and_says_that_there_is_one(changing: Any) -> None:
+    where = ("configmap", "rollout", "-n", "guestpost-system")
+    data = ("--from-literal=paused=true", "--from-literal=reason=Ticket 7")
+    assert "paused" not in changing.install()
+    changing.kubectl("create", *where, *data)
+    try:
+        said = changing.install("--set", "rollout.waveSize=3")
+        assert "NOTE: the rollout is paused (Ticket 7)." in said
+        assert "kubectl guestpost rollout resume --namespace guestpost-system" in said
+        assert changing.kubectl("get", *where, "-o", "jsonpath={.data.paused}") == "true"
+    finally:
+        changing.kubectl("delete", *where)
+
+
 def ring(installation: Any, name: str) -> list[dict[str, str]]:
     """Keys of the broker as they are kept."""
     found: list[dict[str, str]] = json.loads(base64.b64decode(installation.secret("broker-keys")[name]))

@@ -5,8 +5,10 @@ import asyncio
 import pytest
 from guestpost_operator import revision
 from guestpost_operator.api import names
+from guestpost_operator.backends.errors import UnavailableError
 from guestpost_operator.backends.kinds import CONFIG_MAP, DEPLOYMENT, JOB
 from guestpost_operator.lifecycle import rollouts
+from prometheus_client import REGISTRY
 
 QUICK = {"canarySoakSeconds": 0, "waveSoakSeconds": 0, "failAfterSeconds": 2, "waveSize": 2}
 
@@ -240,3 +242,117 @@ async def test_a_revision_goes_when_nobody_has_needed_it_for_long(
     await at(tenants, admin, pinned, "11.0.0")
     kept = await admin.get(CONFIG_MAP, revision.current(config).config_map, "guestpost-system")
     assert kept["metadata"]["annotations"].get(names.ANNOTATION_UNUSED) is None
+
+
+SYSTEM = "guestpost-system"
+
+
+class People:
+    """Those who pause the rollout, and what they see of it."""
+
+    def __init__(self, admin, tenants):
+        self._admin, self._eventually = admin, tenants.eventually
+
+    async def say(self, paused, reason=""):
+        data = {"paused": paused, "reason": reason}
+        await self._admin.merge(CONFIG_MAP, names.ROLLOUT, SYSTEM, {"data": data})
+
+    async def stage(self, stage):
+        async def told():
+            return REGISTRY.get_sample_value("guestpost_rollout_stage", {"stage": stage})
+
+        await self._eventually(told, f"the operator to tell that it is {stage}")
+
+    async def planned(self, running, times=15):
+        """Wait until the operator has looked, and so planned, so many times more."""
+        looks = 0
+        before = running.cluster.fault
+
+        def count(method, path):
+            nonlocal looks
+            looks += path.endswith(f"/configmaps/{names.ROLLOUT}")
+            return before(method, path)
+
+        async def enough():
+            return looks > times
+
+        running.cluster.fault = count
+        await self._eventually(enough, "the operator to plan")
+
+
+@pytest.fixture
+async def people(admin, tenants):
+    yield People(admin, tenants)
+    await admin.delete(CONFIG_MAP, names.ROLLOUT, SYSTEM, None)
+
+
+async def moved(tenants, made):
+    statuses = {name: (await tenants.get(name))["status"] for name in made}
+    return {name for name, status in statuses.items() if "release" in status}
+
+
+async def test_a_pause_in_a_wave_stops_it_outlives_the_operator_and_is_resumed(
+    start, tenants, workloads, admin, configure, people
+):
+    first = await start(configure(**release("31.0.0")))
+    made = await fleet(tenants, 5)
+    await asyncio.to_thread(first.stop)
+    config = configure(**release("32.0.0", waveSize=1, waveSoakSeconds=1))
+    second = await start(config)
+
+    async def begun():
+        return len(await moved(tenants, made)) > 1
+
+    await tenants.eventually(begun, "the waves to begin")
+    await people.say("true", "Ticket 7: mail stands still")
+    await people.stage("Paused")
+    before = await moved(tenants, made)
+    assert len(before) < 5
+    for name in before:
+        # Those on the way finish.
+        await at(tenants, admin, name, "32.0.0")
+    await people.planned(second)
+    await asyncio.to_thread(second.stop)
+    third = await start(config)
+    await people.planned(third)
+    assert await moved(tenants, made) == before
+    for name in set(made) - before:
+        await at(tenants, admin, name, "31.0.0")
+    # A person's own word goes before it.
+    [other, *_] = before
+    await tenants.patch(other, spec={"release": {"channel": "Pinned", "version": "31.0.0"}})
+    await at(tenants, admin, other, "31.0.0")
+
+    await people.say("false")
+    for name in set(made) - {other}:
+        await at(tenants, admin, name, "32.0.0")
+
+
+async def test_a_look_that_fails_and_who_deletes_it_end_no_pause_and_strange_words_are_one(
+    start, tenants, workloads, admin, configure, people
+):
+    first = await start(configure(**release("41.0.0")))
+    made = await fleet(tenants, 2)
+    await people.say("yes", "Ticket 8")
+    await asyncio.to_thread(first.stop)
+    second = await start(configure(**release("42.0.0")))
+    await people.stage("Paused")
+    await admin.delete(CONFIG_MAP, names.ROLLOUT, SYSTEM, None)
+
+    async def again():
+        return await admin.get(CONFIG_MAP, names.ROLLOUT, SYSTEM)
+
+    data = (await tenants.eventually(again, "the operator to make it again"))["data"]
+    assert data["paused"] == "true"
+    assert "'yes', and neither true nor false. Ticket 8" in data["reason"]
+
+    def away(method, path):
+        return UnavailableError("away") if path.endswith(f"/configmaps/{names.ROLLOUT}") else None
+
+    second.cluster.fault = away
+    await people.say("false")
+    await people.planned(second)
+    assert await moved(tenants, made) == set()
+    second.cluster.fault = lambda method, path: None
+    for name in made:
+        await at(tenants, admin, name, "42.0.0")

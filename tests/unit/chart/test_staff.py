@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from guestpost_operator.api import names
 
 ROLES = ("viewer", "provisioner", "support")
 # What a tenant is made of, as far as it carries no secret: no Pod, no Secret, no ConfigMap.
@@ -37,6 +38,21 @@ def test_a_role_reads_our_kinds_and_does_its_job(rendered: Any, role: str) -> No
     assert not [resource for _, resource in may if "/" in resource]
 
 
+@pytest.mark.promise("P6.1")
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_sees_whether_the_rollout_is_paused_and_provisioners_pause_it(
+    rendered: Any, role: str
+) -> None:
+    found = rendered()["Role", f"guestpost-{role}"]
+    verbs = ["get", "patch"] if role == "provisioner" else ["get"]
+    assert found["metadata"]["namespace"] == "guestpost-system"
+    assert found["rules"] == [
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [names.ROLLOUT], "verbs": verbs}
+    ]
+    # Helm would take back what people wrote there.
+    assert ("ConfigMap", names.ROLLOUT) not in rendered()
+
+
 def test_groups_are_bound_where_values_name_them(rendered: Any) -> None:
     assert not [
         name for kind, name in rendered() if kind == "ClusterRoleBinding" and name == "guestpost-support"
@@ -45,5 +61,9 @@ def test_groups_are_bound_where_values_name_them(rendered: Any) -> None:
     binding = objects["ClusterRoleBinding", "guestpost-support"]
     assert binding["roleRef"]["name"] == "guestpost-support"
     assert [each["name"] for each in binding["subjects"]] == ["helpdesk@example.com"]
-    assert ("ClusterRoleBinding", "guestpost-viewer") in objects
-    assert ("ClusterRoleBinding", "guestpost-provisioner") not in objects
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        assert (kind, "guestpost-viewer") in objects
+        assert (kind, "guestpost-provisioner") not in objects
+    there = objects["RoleBinding", "guestpost-support"]
+    assert (there["roleRef"]["kind"], there["roleRef"]["name"]) == ("Role", "guestpost-support")
+    assert there["subjects"] == binding["subjects"]

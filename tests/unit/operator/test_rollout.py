@@ -4,85 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from guestpost_operator.lifecycle.rollouts import member
-from guestpost_operator.rollout import Member, Plan, Releases, Stage, plan
-from guestpost_operator.settings import Rollout, Strategy, Window
-from guestpost_operator.windows import is_open
+from guestpost_operator.rollout import Member, Releases, Stage
+from guestpost_operator.settings import Strategy, Window
 from hypothesis import given
 from hypothesis import strategies as st
-
-START = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
-POLICY = Rollout(canary_soak_seconds=600, wave_size=3, wave_soak_seconds=60, fail_after_seconds=300)
-NEW = Releases(current="r2", version="2.0.0", newest={"1.0.0": "r1", "2.0.0": "r2"})
-LONG_AGO = START - timedelta(days=30)
-
-
-def tenant(name: str, **facts: Any) -> Member:
-    return Member(
-        uid=f"uid-{name}", name=name, **{"version": "1.0.0", "revision": "r1", "since": LONG_AGO, **facts}
-    )
-
-
-class Fleet:
-    """Tenants that move as they are told, and take their time, or fail, by what is set for each."""
-
-    def __init__(self, *members: Member, policy: Rollout = POLICY, releases: Releases = NEW) -> None:
-        self.members = {each.uid: each for each in members}
-        self.policy, self.releases, self.now = policy, releases, START
-        self.bad: set[str] = set()  # revisions that make their tenants ill
-        self.cursed: set[str] = set()  # tenants that any move makes ill
-        self.log: list[tuple[datetime, str, str]] = []
-
-    def plan(self) -> Plan:
-        def opens(region: str) -> bool:
-            return is_open(self.policy.windows, region, self.now)
-
-        return plan(self.members.values(), self.releases, self.policy, self.now, opens)
-
-    def step(self, seconds: float = 10) -> Plan:
-        """One look; who is told to move does; then some time goes by, and what was rolling is through."""
-        made = self.plan()
-        for uid, revision in made.moves.items():
-            old = self.members[uid]
-            assert old.revision != revision, "told twice"
-            version = next(
-                (v for v, r in self.releases.newest.items() if r == revision), self.releases.version
-            )
-            changes: dict[str, Any] = {"revision": revision, "previous": old.revision, "moved": self.now}
-            changes |= {"arrived": None if old.rests else self.now}
-            if not old.rests:
-                changes |= {"ready": False, "since": self.now, "why": "waiting for pods"}
-            self.members[uid] = replace(old, **changes, version=version)
-            self.log.append((self.now, old.name, revision))
-        self.now += timedelta(seconds=seconds)
-        for uid, each in self.members.items():
-            ill = each.revision in self.bad or (each.name in self.cursed and each.moved is not None)
-            if not each.ready and not ill:
-                self.members[uid] = replace(each, ready=True, since=self.now, why="")
-        return made
-
-    def run(self, minutes: float) -> Plan:
-        end = self.now + timedelta(minutes=minutes)
-        made = self.step()
-        while self.now < end:
-            made = self.step()
-        return made
-
-    def moved(self) -> list[str]:
-        return [name for _, name, _ in self.log]
-
-    def at(self, revision: str) -> set[str]:
-        return {each.name for each in self.members.values() if each.revision == revision}
-
-
-def fleet(stable: int = 7, canaries: int = 2, **options: Any) -> Fleet:
-    members = [tenant(f"s{number}") for number in range(stable)]
-    members += [tenant(f"c{number}", canary=True) for number in range(canaries)]
-    return Fleet(*members, **options)
+from made_up_fleets import LONG_AGO, NEW, POLICY, START, Fleet, fleet, tenant
 
 
 def test_canaries_then_a_soak_then_waves() -> None:
