@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import NoReturn
 
-from kubectl_guestpost import erasing, exports, grants, tenants
+from kubectl_guestpost import erasing, exports, grants, rollouts, tenants
 from kubectl_guestpost.cluster import Cluster
 from kubectl_guestpost.words import seconds
 
@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     _waits(command, 3600)
     _erasure(add)
     _support(commands, connection)
+    _rollout(commands, connection)
     add("reconcile", tenants.reconcile, "Have the operator look at a tenant at once.")
     command = add("pause", tenants.pause, "Keep the operator away from a tenant.")
     command.add_argument("--off", action="store_true", help="let it come back")
@@ -142,3 +143,22 @@ def _support(commands: argparse._SubParsersAction[Parser], connection: Parser) -
     action.add_argument("--name", help="of the grant; made up when it is left out")
     action = add("withdraw", grants.withdraw, "End a grant, or take back what was asked.")
     action.add_argument("grant", metavar="GRANT")
+
+
+def _rollout(commands: argparse._SubParsersAction[Parser], connection: Parser) -> None:
+    help = "Releases: whether their rollout is paused; pause it, and let it begin or go on."  # noqa: A001
+    command = commands.add_parser("rollout", help=help, description=help)
+    actions = command.add_subparsers(metavar="ACTION", required=True)
+
+    def add(name: str, run: Command, help: str) -> argparse.ArgumentParser:  # noqa: A002
+        action = actions.add_parser(name, help=help, description=help, parents=[connection])
+        action.add_argument("-n", "--namespace", default="guestpost-system", help="where the operator is")
+        action.set_defaults(run=run)
+        return action
+
+    add("status", rollouts.show_status, "Whether it is paused and why, and which versions tenants run.")
+    action = add(
+        "pause", rollouts.pause, "Let nobody begin a move, forward or back; those on the way finish."
+    )
+    action.add_argument("--reason", required=True, help="what everybody reads until it is resumed")
+    add("resume", rollouts.resume, "Let the release that waits begin, or go on.")

@@ -16,6 +16,8 @@ from kubernetes import client, config, watch
 from kubectl_guestpost.errors import PluginError, explained
 
 GROUP, VERSION = "guestpostcrm.com", "v1alpha1"
+# By the operator's name for it, in its namespace.
+ROLLOUT = "rollout"
 PAGE = 500
 Object = dict[str, Any]
 
@@ -77,6 +79,7 @@ class Cluster:
         # A person waits: better an error now than urllib3's own attempts one after the other.
         self._api.rest_client.pool_manager.connection_pool_kw["retries"] = False
         self._objects = client.CustomObjectsApi(self._api)
+        self._core = client.CoreV1Api(self._api)
         self._timeout = timeout
 
     def list(self, kind: Kind, tenant: str = "", selector: str = "") -> Iterator[Object]:
@@ -120,6 +123,20 @@ class Cluster:
         """Delete an object; what it takes with it goes on by itself."""
         with self._asking(doing):
             self._call("delete", kind, tenant, name=name)
+
+    def rollout(self, namespace: str) -> Object:
+        """The ConfigMap in the operator's namespace that says whether the rollout is paused."""
+        with self._asking("see whether the rollout is paused"), _rollout_in(namespace):
+            read = self._core.read_namespaced_config_map
+            found = read(ROLLOUT, namespace, _request_timeout=self._timeout)
+        plain: Object = self._api.sanitize_for_serialization(found)
+        return plain
+
+    def write_rollout(self, namespace: str, body: Object, doing: str) -> None:
+        """Change it; see `patch`."""
+        with self._asking(doing), _rollout_in(namespace):
+            write = self._core.patch_namespaced_config_map
+            write(ROLLOUT, namespace, body, _request_timeout=self._timeout)
 
     def follow(self, kind: Kind, name: str, tenant: str, deadline: float) -> Iterator[Object | None]:
         """An object as it is, then after each change; None once it is gone. `deadline` is monotonic."""
@@ -190,6 +207,19 @@ class Cluster:
                 f"could not {doing}: the API server of context {self.context} does not answer "
                 f"({type(error).__name__})"
             ) from None
+
+
+@contextmanager
+def _rollout_in(namespace: str) -> Iterator[None]:
+    try:
+        yield
+    except client.ApiException as error:
+        if error.status != 404:
+            raise
+        raise PluginError(
+            f"there is no ConfigMap {ROLLOUT} in namespace {namespace}: say with --namespace where the "
+            "operator is"
+        ) from None
 
 
 class _MissingError(PluginError):

@@ -161,6 +161,35 @@ def status(tenant: Object, now: dt.datetime) -> str:
     return "\n".join(lines)
 
 
+def is_paused(rollout: Object) -> bool:
+    """Whether the rollout is paused: whatever is not plainly no, as the operator reads it."""
+    return bool((rollout.get("data") or {}).get("paused") != "false")
+
+
+def rollout(found: Object, tenants: Iterable[Object], now: dt.datetime) -> str:
+    """Whether the rollout is paused, and which versions tenants run."""
+    data = found.get("data") or {}
+    written = [
+        each["time"]
+        for each in found["metadata"].get("managedFields") or ()
+        if "f:paused" in each.get("fieldsV1", {}).get("f:data", {})
+    ]
+    since = f" for {age(max(written), now)}" if written else ""
+    said = f"paused{since}: {data.get('reason') or 'no reason was given'}"
+    if data.get("paused") not in ("true", "false"):
+        said += f"\n(ConfigMap rollout says paused: {data.get('paused')}, which is neither true nor false)"
+    counts: dict[str, list[int]] = {}
+    for tenant in tenants:
+        truths = conditions(tenant)
+        row = counts.setdefault(tenant.get("status", {}).get("app", {}).get("version", ""), [0, 0, 0])
+        row[0] += 1
+        row[1] += truths.get("Ready", {}).get("status") == "True"
+        row[2] += truths.get("UpgradeBlocked", {}).get("status") == "True"
+    rows = [(version or "none yet", *map(str, row)) for version, row in sorted(counts.items())]
+    shown = ["", table(("VERSION", "TENANTS", "READY", "BLOCKED"), rows)] if rows else []
+    return "\n".join([f"The rollout is {said if is_paused(found) else 'not paused'}", *shown])
+
+
 def _deletion(asked: Object, deletion: Object, now: dt.datetime) -> list[tuple[str, str]]:
     who = deletion.get("requestedBy", "")
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -268,6 +269,41 @@ def test_only_the_step_that_blocks_is_given_up(installed: Any, guestpost: Any) -
     assert spec(installed, "plugin-blocked")["deletion"]["abandon"] == [
         {"step": "Messaging", "reason": "project acme-old was shut down by Google"}
     ]
+
+
+def test_the_rollout_is_paused_with_a_reason_and_resumed(
+    installed: Any, guestpost: Any, rollout: Callable[[], dict[str, str]]
+) -> None:
+    installed.tenant("plugin-released")
+    told(installed, "plugin-released")
+    _, out, _ = guestpost("rollout", "status")
+    first, _, heading, *rows = out.splitlines()
+    assert (first, heading.split()) == (
+        "The rollout is not paused",
+        ["VERSION", "TENANTS", "READY", "BLOCKED"],
+    )
+    assert any(each.split()[0] == "0.1.0" for each in rows)
+    assert guestpost("rollout", "resume")[2] == "error: the rollout is not paused\n"
+    assert guestpost("rollout", "pause", "--reason", "Ticket 7")[0] == 0
+    assert rollout() == {"paused": "true", "reason": "Ticket 7"}
+    _, out, _ = guestpost("rollout", "status")
+    assert re.match(r"The rollout is paused for \d+s: Ticket 7\n", out)
+    # Others' reason is not overwritten.
+    code, _, err = guestpost("rollout", "pause", "--reason", "Ticket 8")
+    assert (code, "paused already: Ticket 7" in err) == (1, True)
+    assert guestpost("rollout", "resume")[0] == 0
+    assert rollout() == {"paused": "false", "reason": ""}
+
+
+def test_who_may_not_pause_the_rollout_or_looks_elsewhere_is_told(
+    guestpost: Any, rollout: Callable[[], dict[str, str]]
+) -> None:
+    code, _, err = guestpost("rollout", "status", "-n", "default")
+    assert (code, "there is no ConfigMap rollout in namespace default" in err) == (1, True)
+    code, _, err = guestpost("rollout", "pause", "--reason", "x", "--as", "stranger")
+    assert (code, 'User "stranger" cannot get resource' in err) == (1, True)
+    assert guestpost("rollout", "pause", "--reason", " ")[0] == 1
+    assert rollout()["paused"] == "false"
 
 
 def test_a_person_without_the_right_is_told_which_one(installed: Any, guestpost: Any) -> None:

@@ -117,6 +117,32 @@ def test_columns_are_as_wide_as_they_must_be() -> None:
     assert shown == "A       LONG\nxxxxx\ny       z"
 
 
+def test_a_pause_of_the_rollout_is_told_with_its_reason_and_strange_words_are_one() -> None:
+    wrote = {
+        "manager": "kubectl-patch",
+        "time": "2026-11-24T11:30:00Z",
+        "fieldsV1": {"f:data": {"f:paused": {}}},
+    }
+    made = {
+        "manager": "guestpost-operator",
+        "time": "2026-11-20T12:00:00Z",
+        "fieldsV1": {"f:data": {".": {}}},
+    }
+
+    def said(**data: str) -> str:
+        found = {"metadata": {"managedFields": [made, wrote]}, "data": data}
+        return words.rollout(found, [], NOW)
+
+    assert said(paused="false") == "The rollout is not paused"
+    assert said(paused="true", reason="Ticket 7") == "The rollout is paused for 30m: Ticket 7"
+    assert said(paused="no") == (
+        "The rollout is paused for 30m: no reason was given\n"
+        "(ConfigMap rollout says paused: no, which is neither true nor false)"
+    )
+    assert words.is_paused({"metadata": {}})
+    assert words.rollout({"metadata": {}}, [], NOW).startswith("The rollout is paused: no reason")
+
+
 @pytest.mark.parametrize("typed", ["", "ac", "acme2", "ACME"])
 def test_another_word_than_the_one_at_stake_does_nothing(typed: str) -> None:
     with pytest.raises(RefusedError, match="nothing was done"):
@@ -139,6 +165,7 @@ def test_where_nobody_can_type_the_option_is_named(monkeypatch: pytest.MonkeyPat
         (["abandon", "acme", "Mail", "--reason", "x"], "invalid choice: 'Mail'"),
         (["resume", "acme", "--timeout", "soon"], "write 45s, 30m, 12h or 7d"),
         (["grants", "request", "acme", "--reason", "x"], "--subject"),
+        (["rollout", "pause"], "--reason"),
     ],
 )
 def test_what_was_not_understood_is_told(
@@ -160,6 +187,8 @@ def test_what_was_not_understood_is_told(
         (["list", "-o", "w"], ["wide"]),
         (["grants", ""], ["list", "request", "withdraw"]),
         (["grants", "request", "acme", "--level", "B"], ["Browse"]),
+        (["rollout", ""], ["status", "pause", "resume"]),
+        (["rollout", "pause", "--rea"], ["--reason"]),
         (["abandon", "acme", "Mess"], ["Messaging"]),
         (["suspend", "acme", "--rea"], ["--reason"]),
         (["export", "acme", "--no"], ["--no-wait"]),
