@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+NAMESPACE = "guestpost-system"
 RUNBOOKS = "https://guestpostcrm.com/docs/runbooks/"
 
 
@@ -77,6 +78,7 @@ class Settings:
         session_keys: of Fernet; the first one encrypts, all of them decrypt.
         session_seconds: how long a session lasts at most.
         idle_seconds: how long it lasts without a request of the person.
+        operator_namespace: where people pause the rollout.
         runbooks: address of docs/runbooks, with a slash at its end.
         tls_cert_file: empty to serve plain HTTP behind a gateway.
         tls_key_file: its key.
@@ -93,6 +95,7 @@ class Settings:
     impersonation: Impersonation | None = None
     session_seconds: int = 8 * 3600
     idle_seconds: int = 30 * 60
+    operator_namespace: str = NAMESPACE
     runbooks: str = RUNBOOKS
     tls_cert_file: str = ""
     tls_key_file: str = ""
@@ -125,6 +128,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         session_keys=_session_keys(environment),
         session_seconds=_number(environment, "SESSION_SECONDS", 8 * 3600, 8 * 3600),
         idle_seconds=_number(environment, "IDLE_SECONDS", 30 * 60, 8 * 3600),
+        operator_namespace=environment.get("OPERATOR_NAMESPACE") or NAMESPACE,
         runbooks=environment.get("RUNBOOKS_URL") or RUNBOOKS,
         tls_cert_file=_file(environment, "TLS_CERT_FILE", ""),
         tls_key_file=_file(environment, "TLS_KEY_FILE", ""),

@@ -59,16 +59,18 @@ class World:
         self.ca_file = plane.workdir / "pki" / "ca.crt"
 
     def prepare(self) -> None:
-        """CRDs, the chart's roles, and an account for each of them."""
+        """CRDs, the chart's roles, an account for each of them, and what the operator makes for people."""
         self._crds()
         names = ("guestpost-dashboard", *(f"guestpost-{role}" for role in STAFF))
         self.core.create_namespace({"metadata": {"name": NAMESPACE}})
         for each in rendered():
-            if each["kind"] == "ClusterRole" and each["metadata"]["name"] in names:
+            if each["kind"] in ("ClusterRole", "Role") and each["metadata"]["name"] in names:
                 utils.create_from_dict(self.api, each)
         for account in ("dashboard", *STAFF):
             self.account(account, account)
         self.account(NOBODY)
+        rollout = {"metadata": {"name": "rollout"}, "data": {"paused": "false", "reason": ""}}
+        self.core.create_namespaced_config_map(NAMESPACE, rollout)
 
     def account(self, name: str, role: str = "") -> None:
         """Make a service account, and give it one of the chart's roles."""
@@ -174,12 +176,18 @@ class World:
                     break
 
     def _bind(self, role: str, account: str) -> None:
-        body = {
-            "metadata": {"name": f"{role}-{account}"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}],
-        }
-        client.RbacAuthorizationV1Api(self.api).create_cluster_role_binding(body)
+        rbac = client.RbacAuthorizationV1Api(self.api)
+
+        def body(kind: str) -> dict[str, Any]:
+            return {
+                "metadata": {"name": f"{role}-{account}"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
+                "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}],
+            }
+
+        rbac.create_cluster_role_binding(body("ClusterRole"))
+        if role.removeprefix("guestpost-") in STAFF:
+            rbac.create_namespaced_role_binding(NAMESPACE, body("Role"))
 
 
 def rendered() -> list[dict[str, Any]]:

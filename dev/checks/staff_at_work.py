@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
-from dashboard_world import World, status
+from dashboard_world import NAMESPACE, World, status
 
 GROUP, VERSION = "guestpostcrm.com", "v1alpha1"
 
@@ -50,6 +50,15 @@ class Cluster:
     def delete(self, name: str) -> None:
         """Delete a tenant."""
         self.world.delete(name)
+
+    def rollout(self) -> dict[str, str]:
+        """Whether the rollout is paused."""
+        return dict(self.world.core.read_namespaced_config_map("rollout", NAMESPACE).data)
+
+    def say(self, paused: str, reason: str = "") -> None:
+        """Pause the rollout or resume it, as somebody else would."""
+        data = {"paused": paused, "reason": reason}
+        self.world.core.patch_namespaced_config_map("rollout", NAMESPACE, {"data": data})
 
     def create(self, text: str) -> None:
         """What kubectl apply does with a file."""

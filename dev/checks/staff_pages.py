@@ -116,6 +116,20 @@ def refused(page: Page, address: str, name: str) -> tuple[int | None, str, int]:
     return answer and answer.status, said, sent
 
 
+def sent(page: Page, address: str, **fields: str) -> tuple[int, str]:
+    """Status and text of what is answered to a form that the page did not show."""
+    answer: list[Any] = page.evaluate(
+        """async ([address, fields]) => {
+          const csrf = JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
+          const body = new URLSearchParams({csrf, ...fields});
+          const answer = await fetch(address, {method: "POST", body});
+          return [answer.status, await answer.text()];
+        }""",
+        [address, fields],
+    )
+    return int(answer[0]), str(answer[1])
+
+
 def on_tenant(name: str) -> re.Pattern[str]:
     """The address that one comes to when something was done with a tenant."""
     return re.compile(rf"/tenants/{name}\?")

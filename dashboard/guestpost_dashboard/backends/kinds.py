@@ -53,8 +53,11 @@ USAGE = Kind(GROUP, VERSION, "TenantUsage", "tenantusages")
 # The one of a tenant.
 USAGE_NAME = "usage"
 EVENT = Kind("events.k8s.io", "v1", "Event", "events")
+CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
+# The only one that is anybody's here, in the operator's namespace: whether the rollout is paused.
+ROLLOUT_NAME = "rollout"
 
-# What a tenant is made of. No Secrets and no ConfigMaps: what they hold is nobody's here.
+# What a tenant is made of. No Secrets and no ConfigMaps: what those hold is nobody's here.
 MADE_OF = (
     Kind("apps", "v1", "Deployment", "deployments"),
     Kind("postgresql.cnpg.io", "v1", "Cluster", "clusters"),

@@ -24,18 +24,19 @@ def accounts() -> str:
     for account in (*ROLES, NOBODY):
         metadata = {"name": account, "namespace": NAMESPACE}
         made.append({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
-    made += [binding(role) for role in ROLES]
+    made += [binding(role, kind) for role in ROLES for kind in ("ClusterRole", "Role")]
     return yaml.safe_dump_all(made)
 
 
-def binding(role: str) -> dict[str, Any]:
-    """An account's role."""
+def binding(role: str, kind: str) -> dict[str, Any]:
+    """An account's role, everywhere or in the operator's namespace."""
     rbac = "rbac.authorization.k8s.io"
+    where = {"namespace": "guestpost-system"} if kind == "Role" else {}
     return {
         "apiVersion": f"{rbac}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"{NAMESPACE}-{role}"},
-        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": f"guestpost-{role}"},
+        "kind": f"{kind}Binding",
+        "metadata": {"name": f"{NAMESPACE}-{role}", **where},
+        "roleRef": {"apiGroup": rbac, "kind": kind, "name": f"guestpost-{role}"},
         "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": NAMESPACE}],
     }
 

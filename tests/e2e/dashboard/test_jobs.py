@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from guestpost_demo.person import Person
 from guestpost_demo.platform import Platform
 from guestpost_demo.waiting import until
 from playwright.sync_api import Page, expect
-from staff_pages import FORBIDDEN, As, Check, ask_support, do, on_tenant, refused, request_erasure
+from staff_pages import FORBIDDEN, As, Check, ask_support, do, on_tenant, refused, request_erasure, sent
 
 DAY, TWO_DAYS, WEEK = 86_400, 2 * 86_400, 7 * 86_400
 REASON = "Ticket 4711: no new mail since Monday."
@@ -183,6 +183,47 @@ def test_a_release_is_held_followed_and_taken_first(
     again.click()
     with_all(page, "Follow releases", kept)
     assert spec(platform, kept)["release"] == {"channel": "Stable"}
+
+
+@pytest.fixture
+def rollout(platform: Platform) -> Iterator[Callable[[], dict[str, str]]]:
+    """Whether the rollout is paused; not paused before and after."""
+    where = ("configmap", "rollout", "-n", "guestpost-system")
+    found: Callable[[], dict[str, str]] = lambda: platform.get(*where)["data"]  # noqa: E731
+    assert found()["paused"] == "false"
+    yield found
+    if found()["paused"] != "false":
+        platform.kubectl("patch", *where, "--type=merge", "-p", '{"data": {"paused": "false", "reason": ""}}')
+
+
+def test_the_rollout_is_paused_and_started_by_who_may_and_the_operator_obeys(
+    platform: Platform, signed_in: As, rollout: Callable[[], dict[str, str]], is_fine: Check
+) -> None:
+    def stage(word: str) -> bool:
+        log = platform.kubectl("logs", "deployment/operator", "-n", "guestpost-system", "--tail=200")
+        said = [line for line in log.splitlines() if '"stage"' in line]
+        return f'"{word}"' in said[-1]
+
+    page = signed_in("provisioner")
+    page.goto("/releases")
+    page.get_by_label("Reason").fill(REASON)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#notices")).to_contain_text("The rollout is paused")
+    is_fine(page)
+    assert rollout() == {"paused": "true", "reason": REASON}
+    until("the operator to know", lambda: stage("Paused"), seconds=30)
+    # Others see why, and change nothing of it.
+    for role in ("viewer", "support"):
+        other = signed_in(role)
+        other.goto("/releases")
+        expect(other.get_by_role("region", name="Rollout")).to_contain_text(REASON)
+        expect(other.get_by_role("button", name="Start or resume")).to_have_count(0)
+        status, said = sent(other, "/releases", paused="false")
+        assert (status, "cannot patch resource" in said) == (403, True)
+    page.get_by_role("button", name="Start or resume").click()
+    expect(page.locator("#notices")).to_contain_text("goes on")
+    assert rollout() == {"paused": "false", "reason": ""}
+    until("the operator to know", lambda: stage("Done"), seconds=30)
 
 
 def with_all(page: Page, job: str, name: str) -> None:

@@ -39,6 +39,7 @@ SHOWN = re.compile(
     r"/namespaces/[-a-z0-9.]+/(deployments|jobs|pods|clusters|persistentvolumeclaims|services|httproutes"
     r"|ingresses|networkpolicies|resourcequotas)"
     r"|/openapi/v3/apis/guestpostcrm\.com/v1alpha1"
+    r"|/api/v1/namespaces/guestpost-system/configmaps/rollout"
 )
 
 

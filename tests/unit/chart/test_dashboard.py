@@ -110,6 +110,7 @@ def test_it_understands_its_settings(rendered: Any, values: tuple[str, Any], tmp
     assert found.impersonation == (acting_as if values[1] is ACTING else None)
     assert (found.oidc is None) == ("OIDC_ISSUER" not in said)
     assert found.session_seconds == 28800
+    assert found.operator_namespace == "guestpost-system"
 
 
 def test_its_address_is_as_people_reach_it(rendered: Any) -> None:

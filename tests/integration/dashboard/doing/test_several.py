@@ -82,7 +82,7 @@ def test_a_wave_is_held_and_let_go_on(signed_in: As, world: Cluster, name: str, 
     page = signed_in("provisioner")
     until(lambda: "9.9.9" in (page.goto("/releases"), page.content())[1], "the version to be seen")
     is_fine(page)
-    expect(page.get_by_role("main")).to_contain_text("rollout.strategy=Hold")
+    expect(page.get_by_role("main")).to_contain_text("helm rollback")
     row = page.get_by_role("row").filter(has_text="9.9.9")
     row.get_by_role("link", name="Hold these").click()
     page.get_by_role("button", name="Hold at its version with 1").click()
