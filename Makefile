@@ -35,9 +35,9 @@ demo-mail: ## One more message arrives in the demo's mailbox
 
 .PHONY: test
 test: setup check build ## Everything: checks, unit, integration, end to end and browser tests
-	$(PYTEST) -n $(WORKERS) tests/unit tests/integration tests/browser tests/reliability $(ARGS)
-# Pods are mostly waited for, and these tests mostly compute.
-	$(MAKE) --jobs=2 e2e unit-other-pythons
+	$(PYTEST) -n $(WORKERS) tests/browser tests/integration tests/reliability $(ARGS)
+# Pods are mostly waited for, and these tests only compute.
+	$(MAKE) --jobs=2 e2e unit-every-python
 
 ##@ A local Kubernetes
 .PHONY: cluster
@@ -99,9 +99,10 @@ format: ## Write the format and the fixes that are safe
 unit: ## Pure functions and templates, in seconds
 	$(PYTEST) -n $(WORKERS) tests/unit $(ARGS)
 
-.PHONY: unit-other-pythons
-unit-other-pythons: ## The unit tests on the other supported Pythons that this machine has
-	dev/unit-other-pythons
+.PHONY: unit-every-python
+unit-every-python: ## The same on each supported Python that this machine has
+	nice -n 5 $(PYTEST) -n 2 tests/unit $(ARGS)
+	nice -n 5 dev/unit-other-pythons
 
 .PHONY: integration
 integration: ## Against a real API server, PostgreSQL and the stand-ins for Google
