@@ -8,6 +8,7 @@ from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.deprecation import MiddlewareMixin
 
 from guestpost_crm.accounts.models import Person, SignIn
@@ -18,6 +19,8 @@ from guestpost_crm.usage.services import count
 IDLE = dt.timedelta(hours=2)
 _NOTED = dt.timedelta(minutes=5)
 SEEN = "seen_at"
+# Which of Django's keys has signed the session.
+SIGNED = "signed_by"
 
 
 def remember(request: HttpRequest, person: Person) -> None:
@@ -29,6 +32,12 @@ def remember(request: HttpRequest, person: Person) -> None:
         defaults={"person": person, "agent": request.headers.get("User-Agent", "")[:200]},
     )
     request.session[SEEN] = timezone.now().isoformat()
+    request.session[SIGNED] = _key()
+
+
+def _key() -> str:
+    """A mark of the key that signs sessions now, which tells nothing of it."""
+    return salted_hmac("guestpost_crm.accounts.sessions", "key", algorithm="sha256").hexdigest()[:16]
 
 
 def begin(request: HttpRequest, person: Person, following: str) -> HttpResponse:
@@ -44,7 +53,8 @@ def begin(request: HttpRequest, person: Person, following: str) -> HttpResponse:
 class IdleSessions(MiddlewareMixin):
     """Ends a session that nobody has used for two hours; notes now and then that one is used.
 
-    What a page asks by itself (`X-Background`) is no use.
+    What a page asks by itself (`X-Background`) is no use. A session that an earlier key has signed is signed
+    anew, for it is none once that key is gone.
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
@@ -56,7 +66,10 @@ class IdleSessions(MiddlewareMixin):
         if idle > IDLE:
             SignIn.objects.filter(session_key=request.session.session_key).delete()
             logout(request)
-        elif idle > _NOTED and "X-Background" not in request.headers:
+            return None
+        if idle > _NOTED and "X-Background" not in request.headers:
             request.session[SEEN] = now.isoformat()
             SignIn.objects.filter(session_key=request.session.session_key).update(seen_at=now)
+        if request.session.get(SIGNED) != _key():
+            request.session[SIGNED] = _key()
         return None

@@ -121,3 +121,26 @@ def test_a_session_of_before_is_still_one(
     assert status() == "200"
     (tmp_path / "django-fallbacks").unlink()
     assert status() == "302", "without it the session is none"
+
+
+@pytest.mark.promise("P8.1")
+def test_a_session_keeps_its_name_and_is_signed_anew(page: Any, owner: Any) -> None:
+    """What a browser asks at the same time finds it, and ending it by the name that was noted ends it."""
+    from django.conf import settings
+    from django.contrib.sessions.models import Session
+    from django.test import override_settings
+    from django.utils import timezone
+    from guestpost_crm.accounts import sessions, team
+    from guestpost_crm.accounts.models import SignIn
+
+    session = page.session
+    session[sessions.SEEN] = timezone.now().isoformat()
+    session.save()
+    SignIn.objects.create(person=owner, session_key=session.session_key)
+    with override_settings(SECRET_KEY="n" * 50, SECRET_KEY_FALLBACKS=[settings.SECRET_KEY]):
+        assert page.get("/account").status_code == 200
+        assert [each.session_key for each in Session.objects.all()] == [session.session_key]
+    with override_settings(SECRET_KEY="n" * 50, SECRET_KEY_FALLBACKS=[]):
+        assert page.get("/account").status_code == 200
+        assert team.end_sessions(owner) == 1
+        assert page.get("/account").status_code == 302
