@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="the operator").set_defaults(act=lambda options: _run())
     guard = commands.add_parser("guard-uninstall", help="fail while tenants exist")
     guard.set_defaults(act=lambda options: asyncio.run(checks.guard_uninstall()))
-    test = commands.add_parser("self-test", help="check configuration, templates, rights and Pub/Sub")
+    test = commands.add_parser("self-test", help="check configuration, templates, rights, Pub/Sub and KMS")
     test.set_defaults(act=lambda options: asyncio.run(checks.self_test(settings.load())))
     verify = commands.add_parser("verify-receipt", help="check receipts of erasures")
     verify.add_argument("receipt", nargs="+", help="a file, - for standard input, or a name in the cluster")

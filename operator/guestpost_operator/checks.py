@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from guestpost_operator import render, revision
 from guestpost_operator.api import names
 from guestpost_operator.api.tenant import parse
-from guestpost_operator.backends import election
+from guestpost_operator.backends import election, kms
 from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.errors import BackendError, NotFoundError
 from guestpost_operator.backends.kinds import (
@@ -33,7 +33,7 @@ from guestpost_operator.backends.kinds import (
     Kind,
 )
 from guestpost_operator.backends.pubsub import PubSub
-from guestpost_operator.settings import Config
+from guestpost_operator.settings import Config, KeyKind
 
 SHOWN = 20
 # What makes the release whole again after a refusal, as the chart says it: it knows release and revision.
@@ -91,13 +91,16 @@ async def self_test(config: Config) -> int:
     """Check what can be checked without changing anything; one line each. 1 when something is wrong."""
     cluster = await KubernetesCluster.connect()
     messaging = PubSub(timeout=10)
+    keys = kms.CloudKms(timeout=10)
     try:
         problems = [
             *_templates(config),
             *await _rights(cluster, config.operator.namespace),
             *await _pubsub(config, messaging),
+            *await _kms(config, keys),
         ]
     finally:
+        keys.close()
         await messaging.close()
         await cluster.close()
     for problem in problems:
@@ -190,4 +193,26 @@ async def _pubsub(config: Config, messaging: PubSub) -> list[str]:
             problems.append(f"Pub/Sub of project {project}: {error}")
         else:
             _say(f"ok     Pub/Sub of project {project}")
+    return problems
+
+
+async def _kms(config: Config, keys: kms.CloudKms) -> list[str]:
+    """Ask each key ring what we may do with its keys, if tenants' keys are there; opening is too much."""
+    if config.tenants.keys.kind != KeyKind.KMS:
+        return []
+    problems = []
+    for project in config.google_projects:
+        for region in config.tenants.regions:
+            ring = names.key_ring(project, region, config.tenants.keys.key_ring)
+            try:
+                granted = await keys.granted(ring, (*kms.RIGHTS, kms.TO_DECRYPT))
+            except BackendError as error:
+                problems.append(f"{ring}: {error}")
+                continue
+            wrong = [f"may not {right}" for right in kms.RIGHTS if right not in granted]
+            if kms.TO_DECRYPT in granted:
+                wrong.append(f"may {kms.TO_DECRYPT}, which opens every tenant's key: take it away")
+            problems += [f"{ring}: {each}" for each in wrong]
+            if not wrong:
+                _say(f"ok     KMS {ring}")
     return problems

@@ -160,7 +160,8 @@ async def put_settings(request: Request) -> Response:
 
     Limits, which null lifts: quotaUnitsPerMinute (of a user), projectUnitsPerMinute, notificationsPerSecond.
     Besides: latency, in seconds, of every call; keepMessageIds, whether sent mail keeps its Message-ID;
-    mostOnPage, how many messages or changes stand on a page at most.
+    mostOnPage, how many messages or changes stand on a page at most; keyRingRights, of whoever does not say
+    who it is.
     """
     state, body = state_of(request), await _body(request)
     if "quotaUnitsPerMinute" in body:
@@ -172,6 +173,7 @@ async def put_settings(request: Request) -> Response:
     state.latency = float(body.get("latency", state.latency))
     state.keep_message_ids = bool(body.get("keepMessageIds", state.keep_message_ids))
     state.most_on_page = int(body.get("mostOnPage", state.most_on_page))
+    state.kms.rights = frozenset(body.get("keyRingRights", state.kms.rights))
     return Response(status_code=204)
 
 

@@ -30,10 +30,17 @@ class Key:
 
 
 class Kms:
-    """The keys by full name."""
+    """The keys by full name.
+
+    Attributes:
+        rights: on key rings, of whoever does not say who it is; those of the operator (docs/installation.md).
+    """
 
     def __init__(self) -> None:
         self.keys: dict[str, Key] = {}
+        keys = (f"cryptoKeys.{verb}" for verb in ("create", "get", "getIamPolicy", "setIamPolicy"))
+        versions = (f"cryptoKeyVersions.{verb}" for verb in ("list", "useToEncrypt", "destroy"))
+        self.rights = frozenset(f"cloudkms.{right}" for right in (*keys, *versions))
 
     def key(self, name: str) -> Key:
         """The key of a name (ApiError 404)."""

@@ -211,15 +211,26 @@ async def set_policy(request: Request) -> Response:
     return state_of(request).after_effect(JSONResponse({**policy, "etag": _etag(key)}))
 
 
+async def test_rights(request: Request) -> Response:
+    """POST …/keyRings/{ring}:testIamPermissions {permissions}: those of them that the caller has."""
+    if answer := await _suffer(request, "testIamPermissions"):
+        return answer
+    asked = (await _body(request)).get("permissions") or []
+    held = state_of(request).kms.rights
+    return JSONResponse({"permissions": [each for each in asked if each in held]})
+
+
 def _etag(key: Key) -> str:
     return base64.b64encode(key.changes.to_bytes(8)).decode()
 
 
-_RING = "/v1/projects/{project}/locations/{location}/keyRings/{ring}/cryptoKeys"
-_ONE = _RING + "/{key}"
+_RING = "/v1/projects/{project}/locations/{location}/keyRings/{ring}"
+_KEYS = _RING + "/cryptoKeys"
+_ONE = _KEYS + "/{key}"
 # The verb after the colon is part of the last segment, so these come before the key itself.
 ROUTES = [
-    Route(_RING, create_key, methods=["POST"]),
+    Route(_RING + ":testIamPermissions", test_rights, methods=["POST"]),
+    Route(_KEYS, create_key, methods=["POST"]),
     Route(_ONE + ":encrypt", encrypt, methods=["POST"]),
     Route(_ONE + ":decrypt", decrypt, methods=["POST"]),
     Route(_ONE + ":getIamPolicy", get_policy, methods=["GET"]),

@@ -90,9 +90,14 @@ def subscription(project: str, tenant: str, uid: str) -> str:
     return f"projects/{project}/subscriptions/{messaging_id(tenant, uid)}"
 
 
+def key_ring(project: str, location: str, ring: str) -> str:
+    """Full name of the key ring in Google's KMS that holds the tenants' keys of a project and region."""
+    return f"projects/{project}/locations/{location}/keyRings/{ring}"
+
+
 def kms_key(project: str, location: str, ring: str, uid: str) -> str:
     """Full name of the key in Google's KMS that wraps a tenant's key."""
-    return f"projects/{project}/locations/{location}/keyRings/{ring}/cryptoKeys/gpt-{uid}"
+    return f"{key_ring(project, location, ring)}/cryptoKeys/gpt-{uid}"
 
 
 def principal(project_number: str, pool: str, namespace: str, account: str) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -37,6 +37,17 @@ EMULATOR_VARIABLE = "KMS_EMULATOR_HOST"
 DESTROY_SCHEDULED_SECONDS = 86_400
 # requests ends a call at its timeout; where it does not, this much later we do.
 GRACE_SECONDS = 5
+# The rights on a key ring that the operator uses, and the one that it must not have.
+RIGHTS = (
+    "cloudkms.cryptoKeys.create",
+    "cloudkms.cryptoKeys.get",
+    "cloudkms.cryptoKeys.getIamPolicy",
+    "cloudkms.cryptoKeys.setIamPolicy",
+    "cloudkms.cryptoKeyVersions.list",
+    "cloudkms.cryptoKeyVersions.useToEncrypt",
+    "cloudkms.cryptoKeyVersions.destroy",
+)
+TO_DECRYPT = "cloudkms.cryptoKeyVersions.useToDecrypt"
 # States of a version whose key material is gone, or goes by itself and opens nothing until then.
 GONE = frozenset({"DESTROYED", "DESTROY_SCHEDULED"})
 
@@ -171,10 +182,18 @@ class CloudKms:
             lambda client, options: client.destroy_crypto_key_version(name=name, **options),
         )
 
+    async def granted(self, ring: str, rights: Iterable[str]) -> frozenset[str]:
+        """Those of some rights that we have on a key ring; raises `BackendError` when it is not there."""
+        request = {"resource": ring, "permissions": list(rights)}
+        found = await self._call(
+            "TestIamPermissions", lambda client, options: client.test_iam_permissions(request, **options)
+        )
+        return frozenset(found.permissions)
+
     async def _call(self, method: str, call: Callable[[Any, dict[str, Any]], T]) -> T:
         async with self._slots:
             patience = self._timeout
-            if not method.startswith(("Get", "List", "Encrypt")):
+            if not method.startswith(("Get", "List", "Encrypt", "Test")):
                 patience = min(patience, self._fence.pass_write())
             # No retries in the library: the tenant's own back-off repeats, and the condition says why.
             options: dict[str, Any] = {"timeout": patience, "retry": None}

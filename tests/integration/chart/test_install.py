@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from google_standin.testing import GoogleStandin
+from guestpost_operator.backends.kms import RIGHTS, TO_DECRYPT
 
 ROOT = Path(__file__).resolve().parents[3]
 CRDS = {
@@ -144,19 +146,51 @@ def test_a_second_installation_is_refused(installed: Any) -> None:
 
 def test_self_test_passes_with_the_operators_account(installed: Any, render: Any, tmp_path: Path) -> None:
     """Rights are asked of the API server; Pub/Sub is not there, and that is the only thing it finds."""
-    objects = render(ROOT / "charts/guestpost-operator/ci/least-values.yaml")
-    (pod,) = [each for each in objects if each["metadata"]["name"] == "self-test"]
-    (settings,) = [each for each in objects if each["metadata"]["name"] == "operator-config"]
-    (tmp_path / "config.yaml").write_text(settings["data"]["config.yaml"], encoding="utf-8")
-    done = installed.run_pod(
-        pod, GUESTPOST_CONFIG=str(tmp_path / "config.yaml"), PUBSUB_EMULATOR_HOST="127.0.0.1:1"
-    )
-    lines = done.stdout.splitlines()
-    assert any(line.startswith("ok     templates") for line in lines), done.stdout + done.stderr
-    assert any(line.startswith("ok     rights") for line in lines), done.stdout
+    lines = self_test(installed, render, tmp_path)
+    assert any(line.startswith("ok     templates") for line in lines), lines
+    assert any(line.startswith("ok     rights") for line in lines), lines
+    assert not [line for line in lines if "KMS" in line], "keys are in Secrets"
     assert [line for line in lines if line.startswith("FAILED")] == [
         line for line in lines if "Pub/Sub of project acme-crm-prod" in line
     ]
+
+
+@pytest.mark.promise("P8.1")
+def test_self_test_says_what_the_operator_may_do_in_kms(installed: Any, render: Any, tmp_path: Path) -> None:
+    """With every right it needs, with one too few and the one too many, and without KMS."""
+    ring = "projects/acme-crm-prod/locations/europe-west1/keyRings/crm"
+
+    def said(host: str) -> list[str]:
+        lines = self_test(
+            installed, render, tmp_path, {"kind": "KMS", "keyRing": "crm"}, KMS_EMULATOR_HOST=host
+        )
+        return [line for line in lines if ring in line]
+
+    with GoogleStandin(pubsub=False) as google:
+        host = google.url.removeprefix("http://")
+        assert said(host) == [f"ok     KMS {ring}"]
+        google.control.settings(keyRingRights=[*RIGHTS[1:], TO_DECRYPT])
+        assert said(host) == [
+            f"FAILED {ring}: may not {RIGHTS[0]}",
+            f"FAILED {ring}: may {TO_DECRYPT}, which opens every tenant's key: take it away",
+        ]
+    assert said(host) == [f"FAILED {ring}: KMS TestIamPermissions: ConnectionError"]
+
+
+def self_test(
+    installed: Any, render: Any, folder: Path, keys: dict[str, str] | None = None, **environment: str
+) -> list[str]:
+    """What it says with the least values, and with tenants' keys where these say; Pub/Sub is not there."""
+    objects = render(ROOT / "charts/guestpost-operator/ci/least-values.yaml")
+    (pod,) = [each for each in objects if each["metadata"]["name"] == "self-test"]
+    (settings,) = [each for each in objects if each["metadata"]["name"] == "operator-config"]
+    config = yaml.safe_load(settings["data"]["config.yaml"])
+    config["tenants"]["keys"] |= keys or {}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    variables = {"PUBSUB_EMULATOR_HOST": "127.0.0.1:1", **environment}
+    done = installed.run_pod(pod, GUESTPOST_CONFIG=str(folder / "config.yaml"), **variables)
+    assert done.returncode == 1, done.stderr
+    return list(done.stdout.splitlines())
 
 
 @pytest.mark.parametrize("values", ["least", "production"])

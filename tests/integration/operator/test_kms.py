@@ -98,8 +98,8 @@ async def test_only_the_tenants_own_programs_open_its_key(
 
 
 @pytest.mark.promise("P8.1")
-async def test_an_exchange_takes_a_tenant_that_is_there_into_kms(
-    start: Any, configure: Any, tenants: Any, workloads: Any, admin: Any, google: GoogleStandin
+async def test_an_exchange_takes_a_tenant_that_is_there_into_kms_and_back(
+    start: Any, configure: Any, tenants: Any, workloads: Any, admin: Any, google: GoogleStandin, kms: CloudKms
 ) -> None:
     before = await start(configure())
     made = (await tenants.create())["metadata"]
@@ -107,25 +107,40 @@ async def test_an_exchange_takes_a_tenant_that_is_there_into_kms(
     namespace = f"gpt-{made['name']}"
     plain = await secret(admin, namespace)
     before.stop()
-    await start(
-        configure(tenants__keys=KMS, operator__keyOverlapSeconds=0, rollout={"strategy": "Immediate"})
-    )
+    at_once = {"operator__keyOverlapSeconds": 0, "rollout": {"strategy": "Immediate"}}
+    into = await start(configure(tenants__keys=KMS, **at_once))
 
     async def announced() -> bool:
         return "kmsKey" in ((await tenants.get(made["name"]))["status"].get("keys") or {})
 
     await tenants.eventually(announced, "the KMS key to be announced")
     assert await secret(admin, namespace) == plain, "nothing is exchanged unasked"
-    await tenants.patch(made["name"], metadata={"annotations": {names.ANNOTATION_ROTATE: "monday"}})
 
-    async def rotated() -> bool:
-        return (await tenants.get(made["name"]))["status"]["keys"].get("stage") == "Rotated"
+    async def exchange(word: str) -> dict[str, str]:
+        await tenants.patch(made["name"], metadata={"annotations": {names.ANNOTATION_ROTATE: word}})
 
-    await tenants.eventually(rotated, "the exchange to be over")
-    after = await secret(admin, namespace)
+        async def over() -> bool:
+            keys = (await tenants.get(made["name"]))["status"]["keys"]
+            return (keys.get("stage"), keys.get("requested")) == ("Rotated", word)
+
+        await tenants.eventually(over, "the exchange to be over")
+        return await secret(admin, namespace)
+
+    after = await exchange("monday")
     assert set(after) == set(plain)
     assert len(opened(google, after["tenant-key"], made["uid"], member(namespace, "web"))) == 32
     assert plain["tenant-key"] not in after.values()
+
+    into.stop()
+    await start(configure(**at_once))
+    back = await exchange("tuesday")
+    assert set(back) == set(plain)
+    assert len(base64.b64decode(back["tenant-key"], validate=True)) == 32
+    key = (await tenants.get(made["name"]))["status"]["keys"]["kmsKey"]
+    assert len(await kms.live_versions(key)) == 1, "backups of before still open"
+    await tenants.delete(made["name"])
+    await tenants.wait_gone(made["name"])
+    assert await kms.live_versions(key) == []
 
 
 @pytest.mark.promise("P9.2")

@@ -40,5 +40,7 @@ def test_the_stand_in_changes_one_variable_and_the_configuration(rendered: Any) 
 
 
 def test_the_stand_in_for_kms_is_one_variable_of_the_operator(rendered: Any) -> None:
-    [container] = rendered("least", KMS)["Deployment", "operator"]["spec"]["template"]["spec"]["containers"]
-    assert {"name": "KMS_EMULATOR_HOST", "value": "google.google.svc:80"} in container["env"]
+    emulated = rendered("least", KMS)
+    for pod in (emulated["Deployment", "operator"]["spec"]["template"], emulated["Pod", "self-test"]):
+        [container] = pod["spec"]["containers"]
+        assert {"name": "KMS_EMULATOR_HOST", "value": "google.google.svc:80"} in container["env"]
