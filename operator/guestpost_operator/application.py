@@ -45,6 +45,7 @@ from guestpost_operator.lifecycle.hostnames import Hostnames
 from guestpost_operator.lifecycle.messaging import MessagingKeeper
 from guestpost_operator.lifecycle.objects import Objects
 from guestpost_operator.lifecycle.pausing import Pausing
+from guestpost_operator.lifecycle.policies import Policies
 from guestpost_operator.lifecycle.provision import Provisioner, Surroundings
 from guestpost_operator.lifecycle.receipts import Receipts
 from guestpost_operator.lifecycle.reporter import Reporter
@@ -176,6 +177,7 @@ class Operator:
             Watches(cluster, OWNED, self._inventory, self._controller.look, names.OWNED_SELECTOR),
             Watches(cluster, ASKED, self._asked, self._controller.look_into),
         )
+        self._policies = Policies(cluster, settings.admission_policies)
         self._health = Health(
             self._problem,
             before_metrics=lambda: reporting.count(self._controller.bodies()),
@@ -217,6 +219,7 @@ class Operator:
             self._controller.saw(body)
         self._rollouts.start()
         self._controller.start()
+        self._policies.start()
         # What exists by now lives as long as the process: collecting need not look at it again.
         gc.collect()
         gc.freeze()
@@ -229,6 +232,7 @@ class Operator:
     async def stop(self) -> None:
         """Stop to work. What was under way is done again by the next start."""
         self._health.ready = False
+        await self._policies.stop()
         await self._rollouts.stop()
         await self._controller.stop()
         for watches in self._watches:

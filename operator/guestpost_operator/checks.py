@@ -13,6 +13,8 @@ from guestpost_operator.backends import election, kms
 from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.errors import BackendError, NotFoundError
 from guestpost_operator.backends.kinds import (
+    ADMISSION_BINDING,
+    ADMISSION_POLICY,
     CLAIM,
     CLUSTER_ROLE,
     CONFIG_MAP,
@@ -56,6 +58,8 @@ RIGHTS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (VOLUME_CLAIM, ("list", "delete")),
     (PERSISTENT_VOLUME, ("list", "patch")),
     (EVENT, ("create",)),
+    (ADMISSION_POLICY, ("list",)),
+    (ADMISSION_BINDING, ("list",)),
 )
 
 

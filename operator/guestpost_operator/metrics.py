@@ -42,5 +42,8 @@ ERASURES = Counter("guestpost_erasures", "Attempts to erase a tenant, by result.
 WATCH_RESTARTS = Counter(
     "guestpost_watch_restarts", "Watches that began again, by kind and why.", ["kind", "why"]
 )
+POLICIES_IDLE = Gauge(
+    "guestpost_admission_policies_idle", "Admission policies of the chart that are gone or refuse nothing."
+)
 LEADER = Gauge("guestpost_leader", "Whether this operator holds the lease and works (1) or stands by (0).")
 HEARTBEAT = Gauge("guestpost_heartbeat_timestamp_seconds", "When the event loop last proved that it runs.")

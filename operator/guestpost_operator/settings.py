@@ -344,8 +344,9 @@ class OperatorSettings(Section):
     """How the operator itself runs.
 
     `concurrency` bounds tenants at work and writes under way. `lease_seconds` is for how long another
-    operator waits for one that has fallen silent. Every `rotate_keys_days` a tenant's keys and passwords are
-    exchanged, 0 for only when somebody asks; for `key_overlap_seconds` the old keys still verify.
+    operator waits for one that has fallen silent. `admission_policies` are those that the chart has made.
+    Every `rotate_keys_days` a tenant's keys and passwords are exchanged, 0 for only when somebody asks;
+    for `key_overlap_seconds` the old keys still verify.
     """
 
     concurrency: int = Field(16, ge=1, le=256)
@@ -357,6 +358,7 @@ class OperatorSettings(Section):
     metrics_port: int = Field(9090, ge=0, le=65535)
     health_port: int = Field(8080, ge=0, le=65535)
     namespace: str = Field("guestpost-system", min_length=1)
+    admission_policies: list[str] = []
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 

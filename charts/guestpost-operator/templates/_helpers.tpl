@@ -161,7 +161,34 @@ operator:
   metricsPort: 9090
   healthPort: 8080
   namespace: {{ .Release.Namespace }}
+  {{- if .Values.admissionPolicies }}
+  admissionPolicies:
+    {{- include "guestpost.policies" . | nindent 4 }}
+  {{- end }}
   logLevel: {{ .Values.operator.logLevel }}
+{{- end }}
+
+{{/* Names of the admission policies, for the operator to look after. */}}
+{{- define "guestpost.policies" -}}
+- guestpost-crds
+- guestpost-erasing-tenants
+- guestpost-erasure-receipts
+- guestpost-exec-needs-a-support-grant
+- guestpost-hostnames
+- guestpost-marks-of-tenants-stay
+- guestpost-no-borrowed-tokens
+- guestpost-no-copies-of-volumes
+- guestpost-no-way-into-pods
+- guestpost-no-way-through-nodes
+- guestpost-nobody-else-builds-in-tenants
+- guestpost-only-customers-approve
+- guestpost-operator-fence
+- guestpost-operator-volumes
+- guestpost-protected-tenants
+- guestpost-tenant-exports
+- guestpost-tenant-namespaces
+- guestpost-tenant-requests
+- guestpost-tenant-usages
 {{- end }}
 
 {{/* Pods: who runs them, and what they may. Images run as uid 10001. */}}

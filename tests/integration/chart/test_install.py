@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime as dt
 import json
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 import yaml
 from google_standin.testing import GoogleStandin
+from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.kms import RIGHTS, TO_DECRYPT
+from guestpost_operator.lifecycle.policies import Policies
+from prometheus_client import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[3]
 CRDS = {
@@ -84,6 +88,36 @@ def test_a_certificate_that_was_deleted_is_made_again(changing: Any) -> None:
     again = changing.secret("broker-tls")
     assert again.keys() == first.keys()
     assert again["ca.crt"] != first["ca.crt"]
+
+
+@pytest.mark.promise("P6.1")
+def test_a_policy_that_refuses_nothing_any_more_is_told(
+    changing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads(
+        changing.kubectl("get", "cm", "operator-config", "-n", "guestpost-system", "-o", "json")
+    )
+    wanted = yaml.safe_load(config["data"]["config.yaml"])["operator"]["admissionPolicies"]
+    monkeypatch.setenv("KUBECONFIG", str(changing.kubeconfig_of("operator")))
+
+    async def look() -> tuple[list[str], float | None]:
+        cluster = await KubernetesCluster.connect()
+        try:
+            found = await Policies(cluster, wanted).look()
+        finally:
+            await cluster.close()
+        return found, REGISTRY.get_sample_value("guestpost_admission_policies_idle")
+
+    assert asyncio.run(look()) == ([], 0)
+    kinds = ("validatingadmissionpolicy", "validatingadmissionpolicybinding")
+    changing.kubectl("delete", kinds[0], "guestpost-crds")
+    warn = json.dumps({"spec": {"validationActions": ["Warn"]}})
+    changing.kubectl("patch", kinds[1], "guestpost-no-way-into-pods", "--type=merge", "-p", warn)
+    assert asyncio.run(look()) == (["guestpost-crds", "guestpost-no-way-into-pods"], 2)
+    # As the runbook says.
+    changing.kubectl("delete", kinds[1], "guestpost-no-way-into-pods")
+    changing.install("--set", "operator.concurrency=9", "--force-conflicts")
+    assert asyncio.run(look()) == ([], 0)
 
 
 def test_an_upgrade_brings_new_fields_of_the_crds(changing: Any, tmp_path: Path) -> None:

@@ -285,6 +285,18 @@ def test_no_tenant_gets_the_brokers_host_name_by_its_own_name(rendered: Any) -> 
 def test_admission_policies_and_network_policies_can_be_left_out(rendered: Any) -> None:
     objects = rendered("least", {"admissionPolicies": "false", "networkPolicies": "false"})
     assert not {kind for kind, _ in objects} & {"ValidatingAdmissionPolicy", "NetworkPolicy"}
+    assert looked_after(objects) == []
+
+
+def test_the_operator_looks_after_every_admission_policy(rendered: Any) -> None:
+    policies = sorted(name for kind, name in rendered() if kind == "ValidatingAdmissionPolicy")
+    assert looked_after(rendered()) == policies
+
+
+def looked_after(objects: Any) -> list[str]:
+    """Admission policies that the operator has to know of."""
+    config = yaml.safe_load(objects["ConfigMap", "operator-config"]["data"]["config.yaml"])
+    return list(config["operator"].get("admissionPolicies", ()))
 
 
 @pytest.mark.parametrize("values", ["least", "production"])
