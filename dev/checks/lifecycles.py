@@ -85,7 +85,14 @@ async def rotate(stage: Stage, subject: Subject) -> None:
         keys = (await stage.tenants.get(subject.name) or {}).get("status", {}).get("keys") or {}
         return keys.get("stage") == "Rotated" and keys.get("requested") == "monday"
 
+    async def tidy() -> bool:
+        keys = await stage.admin.get(SECRET, names.SECRET_KEYS, subject.namespace)
+        found = [each["metadata"]["name"] for each in await stage.admin.find(SECRET, subject.namespace)]
+        copies = [each for each in found if each.startswith(names.SECRET_KEYS_COPY)]
+        return keys is not None and copies == [names.mounted_keys(keys["metadata"]["uid"])]
+
     await stage.tenants.eventually(over, "the exchange to be over")
+    await stage.tenants.eventually(tidy, "copies of the keys of before to go")
     await stage.tenants.wait(subject.name, "Ready")
 
 

@@ -119,6 +119,19 @@ def in_place(waiting: Object) -> Object:
     }
 
 
+def copy(keys: Object, name: str) -> Object:
+    """The tenant's keys under another name, for pods to mount."""
+    metadata = keys["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": metadata["namespace"], "labels": metadata["labels"]},
+        "type": keys["type"],
+        "immutable": True,
+        "data": keys["data"],
+    }
+
+
 def web_tls(namespace: str, labels: dict[str, str], hostname: str, now: datetime) -> Object:
     """A self-signed certificate for the web's service and host name (kubernetes.io/tls, P-256)."""
     key = ec.generate_private_key(ec.SECP256R1())

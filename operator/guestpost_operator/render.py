@@ -50,12 +50,14 @@ class Credentials:
         web_certificate: PEM of the web's certificate.
         login: of PostgreSQL, that the CRM uses.
         other_login: the one that is there from the first rotation on, until then "".
+        keys: name of the Secret with the tenant's keys that pods mount.
     """
 
     uids: Mapping[str, str]
     web_certificate: str
     login: str = names.LOGIN
     other_login: str = ""
+    keys: str = names.SECRET_KEYS
 
     def stamp(self, *secrets: str) -> str:
         """A short value that changes when one of these Secrets is made again."""
@@ -238,6 +240,7 @@ def values(
             # What the other login acts as.
             "role": "" if credentials.login == names.LOGIN else names.LOGIN,
             "otherLogin": credentials.other_login,
+            "keysSecret": credentials.keys,
         },
         "trust": {"brokerCa": broker_ca, "webCa": credentials.web_certificate},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 GROUP = "guestpostcrm.com"
 VERSION = "v1alpha1"
 TENANTS = "guestposttenants"
@@ -45,6 +47,8 @@ SECRET_KEYS = "crm-keys"  # noqa: S105
 # There while the keys are exchanged: what is in it takes their place.
 SECRET_KEYS_NEXT = "crm-keys-next"  # noqa: S105
 SECRET_WEB_TLS = "web-tls"  # noqa: S105
+# What pods mount once the keys were exchanged begins so: see `mounted_keys`.
+SECRET_KEYS_COPY = f"{SECRET_KEYS}-"
 
 # The application's logins of PostgreSQL, and the Secret of each. The first owns all; the other one acts as it
 # and is there from the first rotation on: while one is in use, the other one gets a new password.
@@ -88,6 +92,11 @@ def topic(project: str, tenant: str, uid: str) -> str:
 def subscription(project: str, tenant: str, uid: str) -> str:
     """Full name of a tenant's subscription."""
     return f"projects/{project}/subscriptions/{messaging_id(tenant, uid)}"
+
+
+def mounted_keys(uid: str) -> str:
+    """Name of the copy of the Secret with the tenant's keys, by that one's uid, which pods mount."""
+    return f"{SECRET_KEYS_COPY}{hashlib.sha256(uid.encode()).hexdigest()[:12]}"
 
 
 def key_ring(project: str, location: str, ring: str) -> str:

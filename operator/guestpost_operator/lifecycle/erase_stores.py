@@ -205,11 +205,10 @@ class Stores:
     # -- What is this tenant's
 
     async def _own_keys(self, tenant: Tenant) -> list[str]:
-        """Where the tenant's key is: in two Secrets, when an exchange was under way."""
+        """Where the tenant's key is: in several Secrets, when it was exchanged."""
+        found = [each["metadata"]["name"] for each in await self._cluster.find(SECRET, tenant.namespace)]
         return [
-            name
-            for name in (names.SECRET_KEYS, names.SECRET_KEYS_NEXT)
-            if await self._cluster.get(SECRET, name, tenant.namespace) is not None
+            name for name in found if name == names.SECRET_KEYS or name.startswith(names.SECRET_KEYS_COPY)
         ]
 
     async def _own_versions(self, tenant: Tenant) -> list[str]:

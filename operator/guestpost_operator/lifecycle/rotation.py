@@ -76,6 +76,8 @@ class Rotation:
             BackendError: when something could not be read or written.
         """
         ahead = rotation.following(tenant, self._now(), self._policy)
+        if settled:
+            await self._forget(tenant)
         if ahead.stage is None or not settled:
             return Turn(again=ahead.wait)
         login = tenant.status.keys.login
@@ -136,6 +138,21 @@ class Rotation:
             log.info("an exchange goes on that was interrupted")
         await self.finish(tenant)
         return stage
+
+    async def _forget(self, tenant: Tenant) -> None:
+        """Remove copies of keys that pods of before have mounted: by now there are none."""
+        secrets = {
+            key.name: seen
+            for key, seen in self._inventory.objects(tenant.uid).items()
+            if key.kind == SECRET.name
+        }
+        if names.SECRET_KEYS not in secrets:
+            return
+        used = names.mounted_keys(secrets[names.SECRET_KEYS].uid)
+        for name, seen in secrets.items():
+            copies = name.startswith(names.SECRET_KEYS_COPY) and name != names.SECRET_KEYS_NEXT
+            if copies and name != used and not seen.deleting:
+                await self._remove(tenant, name)
 
     async def _remove(self, tenant: Tenant, name: str) -> None:
         found = await self._cluster.get(SECRET, name, tenant.namespace)

@@ -57,11 +57,17 @@ class SecretKeeper:
         wanted = (*SECRETS, names.LOGINS[names.OTHER_LOGIN]) if keys.stage else SECRETS
         made = await asyncio.gather(*(self._one(tenant, name, hostname, memory) for name in wanted))
         certificate = await self._certificate(tenant, memory)
+        uids = dict(zip(wanted, made, strict=True))
+        mounted = names.SECRET_KEYS
+        if keys.stage:
+            mounted = names.mounted_keys(uids[names.SECRET_KEYS])
+            await self._one(tenant, mounted, hostname, memory)
         return Credentials(
-            uids=dict(zip(wanted, made, strict=True)),
+            uids=uids,
             web_certificate=certificate.pem,
             login=keys.login,
             other_login=names.OTHER_LOGIN if keys.stage else "",
+            keys=mounted,
         )
 
     def _observed(self, tenant: Tenant, name: str) -> Observed | None:
@@ -128,6 +134,11 @@ class SecretKeeper:
                 return credentials.database(tenant.namespace, labels, login)
         if name == names.SECRET_KEYS:
             return credentials.keys(tenant.namespace, labels, await self._keys.wrapped(tenant))
+        if name.startswith(names.SECRET_KEYS_COPY):
+            keys = await self._cluster.get(SECRET, names.SECRET_KEYS, tenant.namespace, whole=True)
+            if keys is None or names.mounted_keys(keys["metadata"]["uid"]) != name:
+                raise ConflictError(f"Secret {names.SECRET_KEYS} was replaced meanwhile; it is copied again")
+            return credentials.copy(keys, name)
         return credentials.web_tls(tenant.namespace, labels, hostname, self._now())
 
     def _note(self, secret: Object) -> None:

@@ -49,6 +49,15 @@ class Vault:
         ]
         return hashlib.sha256("/".join(uids).encode()).hexdigest()[:16]
 
+    async def mounted(self, deployment: str = "sync") -> str:
+        """The Secret that its pods take their keys from."""
+        found = await self.admin.get(DEPLOYMENT, deployment, self.namespace)
+        volumes = {each["name"]: each for each in found["spec"]["template"]["spec"]["volumes"]}
+        return str(volumes["keys"]["secret"]["secretName"])
+
+    async def secrets(self) -> set[str]:
+        return {each["metadata"]["name"] for each in await self.admin.find(SECRET, self.namespace)}
+
     async def url(self) -> str:
         found = await self.admin.get(DEPLOYMENT, "web", self.namespace)
         [container] = found["spec"]["template"]["spec"]["containers"]
@@ -111,6 +120,39 @@ async def test_old_keys_verify_until_the_overlap_is_over(start: Any, vault: Any)
     for key in EXCHANGED:
         assert now[key] != before[key]
         assert now[f"{key}-fallbacks"] == before[key]
+
+
+async def test_pods_of_different_keys_mount_secrets_of_different_names(
+    start: Any, configure: Any, vault: Any, workloads: Any, tenants: Any
+) -> None:
+    """A kubelet gives a pod what it has read for a pod of before: of an immutable Secret it reads no more."""
+    await start(configure(operator__keyOverlapSeconds=0))
+    place = await vault()
+    assert await place.mounted() == names.SECRET_KEYS
+    rolled = []
+
+    def noted(obj: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+        """Every pod template that there was: what it mounts."""
+        if obj["kind"] == "Deployment":
+            volumes = {each["name"]: each for each in obj["spec"]["template"]["spec"]["volumes"]}
+            rolled.append((obj["metadata"]["name"], volumes["keys"]["secret"]["secretName"]))
+        return status
+
+    workloads.judge = noted
+    await place.ask("monday")
+    await place.wait("Rotated", requested="monday")
+
+    async def one_left() -> bool:
+        keys = (await place.admin.get(SECRET, names.SECRET_KEYS, place.namespace))["metadata"]["uid"]
+        copies = await place.secrets() - {names.SECRET_KEYS, "web-tls", *names.LOGINS.values()}
+        return copies == {names.mounted_keys(keys)}
+
+    await tenants.eventually(one_left, "copies of before to go")
+    for deployment in ("web", "sync"):
+        used = [name for each, name in rolled if each == deployment and name != names.SECRET_KEYS]
+        assert len(set(used)) == 3, "one for each stage"
+        assert used[-1] == await place.mounted(deployment)
+        assert await place.read(used[-1]) == await place.read()
 
 
 async def test_no_stage_begins_before_all_programs_have_the_one_before(
