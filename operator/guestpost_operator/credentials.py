@@ -1,4 +1,8 @@
-"""Content of a tenant's Secrets. Generated once, immutable, never logged, never read back whole."""
+"""Content of a tenant's Secrets. Generated once, never logged, never read back whole.
+
+All are immutable but the web's certificate, which is made again under the same name while pods have it
+mounted: a kubelet reads an immutable Secret once (docs/decisions/keys.md).
+"""
 
 from __future__ import annotations
 
@@ -166,7 +170,7 @@ def web_tls(namespace: str, labels: dict[str, str], hostname: str, now: datetime
         "tls.crt": certificate.public_bytes(serialization.Encoding.PEM).decode(),
         "tls.key": private.decode(),
     }
-    return _secret(names.SECRET_WEB_TLS, namespace, labels, "kubernetes.io/tls", data)
+    return _secret(names.SECRET_WEB_TLS, namespace, labels, "kubernetes.io/tls", data, immutable=False)
 
 
 def certificate_of(secret: Object) -> str:
@@ -203,13 +207,21 @@ def _web_names(namespace: str, hostname: str) -> Iterable[str]:
     return (f"web.{namespace}.svc", "web", f"web.{namespace}", hostname)
 
 
-def _secret(name: str, namespace: str, labels: dict[str, str], kind: str, data: dict[str, str]) -> Object:
+def _secret(
+    name: str,
+    namespace: str,
+    labels: dict[str, str],
+    kind: str,
+    data: dict[str, str],
+    *,
+    immutable: bool = True,
+) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
         "type": kind,
-        # The API server itself refuses every later change of the data.
-        "immutable": True,
+        # If so, the API server itself refuses every later change of the data.
+        "immutable": immutable,
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
     }

@@ -18,7 +18,7 @@ def decoded(secret: dict[str, Any]) -> dict[str, str]:
     return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
 
 
-def test_no_two_secrets_are_alike_and_all_are_immutable() -> None:
+def test_no_two_secrets_are_alike_and_keys_are_immutable() -> None:
     for make in (credentials.database, credentials.keys):
         first, second = make("gpt-acme", {}), make("gpt-acme", {})
         assert first["immutable"] is True
@@ -34,6 +34,7 @@ def test_the_tenants_key_is_of_full_strength() -> None:
 
 def test_the_certificate_is_for_the_service_and_the_host_name() -> None:
     secret = credentials.web_tls("gpt-acme", {}, "crm.acme.example", NOW)
+    assert secret["immutable"] is False, "pods have it mounted when it is made again"
     certificate = credentials.read_certificate(credentials.certificate_of(secret))
     assert certificate is not None
     assert certificate.hosts == {"web", "web.gpt-acme", "web.gpt-acme.svc", "crm.acme.example"}
