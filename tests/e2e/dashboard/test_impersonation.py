@@ -112,24 +112,23 @@ def forwarded(platform: Platform, port: int) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def chromium(
-    platform: Platform, chromium_there: None, tmp_path_factory: pytest.TempPathFactory
+    platform: Platform, release: Any, chromium_there: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """Chromium, which finds the dashboard and the issuer; people sign in there as long as it is open."""
     authority = pki.Authority(tmp_path_factory.mktemp("issuer"))
     text = manifests(platform.images["dashboard"], authority)
     platform.kubectl("apply", "--server-side", "-f", "-", stdin=text)
-    platform.install_operator(*SETTINGS)
     platform.kubectl("rollout", "status", "deployment/issuer", "-n", NAMESPACE, "--timeout=120s")
     port = free_port()
     try:
         with (
+            release.having(*SETTINGS),
             browsing.patience(),
             forwarded(platform, port),
             browsing.chromium("*.localhost", platform.port, **{HOST: port}) as browser,
         ):
             yield browser
     finally:
-        platform.install_operator()
         platform.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
         platform.kubectl("delete", "configmap", "issuer-ca", "-n", SYSTEM)
 
