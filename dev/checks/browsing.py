@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -34,14 +35,18 @@ class MissingNodeError(Exception):
 def node_package(name: str) -> Path:
     """The folder of a package of dev/web, installed as its lock file says when it is not there."""
     folder = WEB / "node_modules" / name
-    if not folder.is_dir():
-        npm = shutil.which("npm")
-        if npm is None:
-            raise MissingNodeError("npm is not installed: run dev/bootstrap")
-        subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-            cwd=WEB, check=True, env={**os.environ, "PUPPETEER_SKIP_DOWNLOAD": "1"},
-        )  # fmt: skip
+    # One process installs, and the others wait; what npm writes last says that all is there.
+    whole = WEB / "node_modules/.package-lock.json"
+    with (WEB / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            npm = shutil.which("npm")
+            if npm is None:
+                raise MissingNodeError("npm is not installed: run dev/bootstrap")
+            subprocess.run(
+                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+                cwd=WEB, check=True, env={**os.environ, "PUPPETEER_SKIP_DOWNLOAD": "1"},
+            )  # fmt: skip
     return folder
 
 

@@ -250,7 +250,7 @@ def strangers(records: dict[str, Any]) -> dict[str, Any]:
 
     owner = records[OWN]
     with override_settings(SECRET_KEY="another tenant's key"):
-        foreign = owner.get_session_auth_hash()
+        foreign = session(owner, owner.get_session_auth_hash())
     ended = session(owner, owner.get_session_auth_hash())
     SessionStore(ended).delete()
     gone = records[READ]
@@ -259,7 +259,7 @@ def strangers(records: dict[str, Any]) -> dict[str, Any]:
     return {
         "nobody": Client(headers={"host": "acme.localhost"}),
         "a session of another tenant's database": with_session("abcdefghijklmnopqrstuvwxyz012345"),
-        "a session that another tenant's key vouches for": with_session(session(owner, foreign)),
+        "a session that another tenant's key vouches for": with_session(foreign),
         "a session that was ended": with_session(ended),
         "a session of somebody whose access was ended": with_session(gone_session),
         "nonsense": with_session("' OR 1=1 --"),
