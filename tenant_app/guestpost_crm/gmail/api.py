@@ -84,9 +84,9 @@ class Gmail:
         which: dict[str, Any] = {"labelIds": [label]} if label else {"q": _DRAFTS}
         return self._list(page, background=True, includeSpamTrash=True, maxResults=size, **which)
 
-    def list_sent(self) -> dict[str, Any]:
-        """The newest of what was sent, by label and not by a search, whose index may be behind."""
-        return self._list("", background=False, labelIds=["SENT"], includeSpamTrash=True, maxResults=100)
+    def list_sent(self, page: str = "") -> dict[str, Any]:
+        """What was sent, the newest first, by label and not by a search, whose index may be behind."""
+        return self._list(page, background=False, labelIds=["SENT"], includeSpamTrash=True, maxResults=100)
 
     def _list(self, page: str, *, background: bool, **arguments: Any) -> dict[str, Any]:
         return self._call(
@@ -129,8 +129,8 @@ class Gmail:
         )
         return tuple(answer.get("labelIds", ()))
 
-    def headers(self, identifier: str, names: list[str]) -> dict[str, str]:
-        """Some headers of a message, by lower-case name (NotFoundError)."""
+    def headers(self, identifier: str, names: list[str]) -> tuple[dt.datetime, dict[str, str]]:
+        """When a message came or went, and some of its headers by lower-case name (NotFoundError)."""
         answer = self._call(
             "messages.get",
             lambda users: users.messages().get(
@@ -138,7 +138,8 @@ class Gmail:
             ),
         )
         found = answer.get("payload", {}).get("headers", ())
-        return {item["name"].lower(): item["value"] for item in found}
+        moment = dt.datetime.fromtimestamp(int(answer["internalDate"]) / 1000, dt.UTC)
+        return moment, {item["name"].lower(): item["value"] for item in found}
 
     def send(self, content: Callable[[], Iterable[bytes]], size: int, thread: str = "") -> dict[str, Any]:
         """users.messages.send: exactly one attempt, whatever comes of it.

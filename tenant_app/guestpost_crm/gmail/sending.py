@@ -39,6 +39,7 @@ from guestpost_crm.outreach.told import gettext_noop, kept
 MOST_ATTEMPTS = 3
 # Gmail's limit of mails a day answers like its limit of calls a minute.
 _LIMITED = 30.0
+_CLOCKS_DIFFER = dt.timedelta(hours=1)
 log = structlog.get_logger()
 
 
@@ -157,21 +158,30 @@ def _look(message: OutboxMessage, gmail: Gmail) -> None:
 def _find(message: OutboxMessage, gmail: Gmail) -> str:
     """The Gmail id of a message in Sent that carries our identifier, empty when there is none.
 
-    What is stored here already was recognised when it was stored.
+    All that was sent since somebody asked for it is looked at: the look may come days after the call, and
+    people send from Gmail as well. What is stored here already was recognised when it was stored.
     """
-    identifiers = [item["id"] for item in gmail.list_sent().get("messages", ())]
-    known = Message.objects.filter(mailbox=message.mailbox_id, gmail_id__in=identifiers)
-    stored = set(known.values_list("gmail_id", flat=True))
-    for identifier in identifiers:
-        if identifier in stored:
-            continue
-        try:
-            headers = gmail.headers(identifier, [compose.OUTBOX_HEADER])
-        except NotFoundError:
-            continue
-        if headers.get(compose.OUTBOX_HEADER.lower()) == str(message.pk):
-            return str(identifier)
-    return ""
+    begun, page = message.created_at - _CLOCKS_DIFFER, ""
+    while True:
+        answer = gmail.list_sent(page)
+        identifiers = [item["id"] for item in answer.get("messages", ())]
+        known = Message.objects.filter(mailbox=message.mailbox_id, gmail_id__in=identifiers)
+        stored = dict(known.values_list("gmail_id", "received_at"))
+        for identifier in identifiers:
+            headers: dict[str, str] = {}
+            moment = stored.get(identifier)
+            if moment is None:
+                try:
+                    moment, headers = gmail.headers(identifier, [compose.OUTBOX_HEADER])
+                except NotFoundError:
+                    continue
+            if headers.get(compose.OUTBOX_HEADER.lower()) == str(message.pk):
+                return str(identifier)
+            if moment < begun:
+                return ""
+        page = answer.get("nextPageToken", "")
+        if not page:
+            return ""
 
 
 def _doubt(message: OutboxMessage) -> None:

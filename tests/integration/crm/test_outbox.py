@@ -208,6 +208,28 @@ def test_what_is_sent_again_is_looked_for_in_sent_before(
     assert len(sent(google, address)) == 1
 
 
+@pytest.mark.promise("P4.2")
+def test_it_is_looked_for_in_all_that_was_sent_since(
+    google: GoogleStandin,
+    address: str,
+    queue: Callable[..., Any],
+    mail: Callable[..., bytes],
+    work_off: Callable[[], None],
+) -> None:
+    """The look comes late, and people have sent more from Gmail than one page of a list holds."""
+    message = queue()
+    google.control.fault("messages.send", account=address, drop="after")
+    work_off_once(message)
+    for number in range(6):
+        google.control.deliver(address, mail(f"From Gmail {number}", sender=address), labelIds=["SENT"])
+    google.control.settings(mostOnPage=2)
+    work_off()
+    message.refresh_from_db()
+    assert message.state == "sent"
+    raws = [google.control.raw(address, item["id"]).decode() for item in sent(google, address)]
+    assert sum(str(message.pk) in raw for raw in raws) == 1
+
+
 def work_off_once(message: Any) -> None:
     """One call for a message, which may fail."""
     from guestpost_crm.gmail import sending
