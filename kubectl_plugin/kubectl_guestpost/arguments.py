@@ -123,17 +123,30 @@ def _erasure(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("uid", nargs="?", metavar="TENANT_UID")
 
 
-def _support(commands: argparse._SubParsersAction[Parser], connection: Parser) -> None:
-    help = "Support access: who asked for it, and what the customer said."  # noqa: A001
-    command = commands.add_parser("grants", help=help, description=help)
-    actions = command.add_subparsers(metavar="ACTION", required=True)
+def _actions(
+    commands: argparse._SubParsersAction[Parser],
+    name: str,
+    help: str,  # noqa: A002
+    *parents: Parser,
+) -> Callable[[str, Command, str], argparse.ArgumentParser]:
+    """A command with actions of its own, which all take what `parents` do; gives what adds an action."""
+    actions = commands.add_parser(name, help=help, description=help).add_subparsers(
+        metavar="ACTION", required=True
+    )
 
     def add(name: str, run: Command, help: str) -> argparse.ArgumentParser:  # noqa: A002
-        action = actions.add_parser(name, help=help, description=help, parents=[connection])
-        action.add_argument("tenant", metavar="TENANT")
+        action = actions.add_parser(name, help=help, description=help, parents=parents)
         action.set_defaults(run=run)
         return action
 
+    return add
+
+
+def _support(commands: argparse._SubParsersAction[Parser], connection: Parser) -> None:
+    tenant = Parser(add_help=False)
+    tenant.add_argument("tenant", metavar="TENANT")
+    help = "Support access: who asked for it, and what the customer said."  # noqa: A001
+    add = _actions(commands, "grants", help, connection, tenant)
     add("list", grants.show_list, "A tenant's grants.")
     action = add("request", grants.request, "Ask the customer to be let in.")
     action.add_argument("--subject", required=True, help="whose access: an address, or a user name for Shell")
@@ -146,16 +159,10 @@ def _support(commands: argparse._SubParsersAction[Parser], connection: Parser) -
 
 
 def _rollout(commands: argparse._SubParsersAction[Parser], connection: Parser) -> None:
+    where = Parser(add_help=False)
+    where.add_argument("-n", "--namespace", default="guestpost-system", help="where the operator is")
     help = "Releases: whether their rollout is paused; pause it, and let it begin or go on."  # noqa: A001
-    command = commands.add_parser("rollout", help=help, description=help)
-    actions = command.add_subparsers(metavar="ACTION", required=True)
-
-    def add(name: str, run: Command, help: str) -> argparse.ArgumentParser:  # noqa: A002
-        action = actions.add_parser(name, help=help, description=help, parents=[connection])
-        action.add_argument("-n", "--namespace", default="guestpost-system", help="where the operator is")
-        action.set_defaults(run=run)
-        return action
-
+    add = _actions(commands, "rollout", help, connection, where)
     add("status", rollouts.show_status, "Whether it is paused and why, and which versions tenants run.")
     action = add(
         "pause", rollouts.pause, "Let nobody begin a move, forward or back; those on the way finish."

@@ -117,6 +117,11 @@ def principal(project_number: str, pool: str, namespace: str, account: str) -> s
     )
 
 
+def own_labels(component: str) -> dict[str, str]:
+    """The labels of what the operator keeps for itself in its own namespace."""
+    return {LABEL_MANAGED_BY: FIELD_MANAGER, LABEL_PART_OF: "guestpost", LABEL_COMPONENT: component}
+
+
 def common_labels(tenant: str, uid: str, component: str) -> dict[str, str]:
     """The labels of every object that belongs to a tenant."""
     return {

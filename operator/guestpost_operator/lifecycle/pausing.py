@@ -53,11 +53,7 @@ class Pausing:
             "metadata": {
                 "name": names.ROLLOUT,
                 "namespace": self._namespace,
-                "labels": {
-                    names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
-                    names.LABEL_PART_OF: "guestpost",
-                    names.LABEL_COMPONENT: "operator",
-                },
+                "labels": names.own_labels("operator"),
             },
             "data": {"paused": "true" if pause.on else "false", "reason": pause.reason},
         }

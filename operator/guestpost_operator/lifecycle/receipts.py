@@ -18,11 +18,7 @@ from guestpost_operator.revision import Object
 log = structlog.get_logger()
 
 KEY = "private.pem"
-_LABELS = {
-    names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
-    names.LABEL_PART_OF: "guestpost",
-    names.LABEL_COMPONENT: "receipts",
-}
+_LABELS = names.own_labels("receipts")
 
 
 class Receipts:

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
+
+from guestpost_crm.web.telling import told
 
 _SECONDS = 60
 
@@ -35,7 +36,7 @@ def at_most(times: int) -> Callable[[Callable[..., HttpResponse]], Callable[...,
                     # It ran out between the two.
                     count = 1
                 if count > times:
-                    return _told(request)
+                    return _refused(request)
             return view(request, *args, **kwargs)
 
         return guarded
@@ -43,11 +44,8 @@ def at_most(times: int) -> Callable[[Callable[..., HttpResponse]], Callable[...,
     return limited
 
 
-def _told(request: HttpRequest) -> HttpResponse:
-    context = {
-        "heading": _("Too many attempts"),
-        "text": _("From your address this was tried too often. Wait a minute, then try again."),
-    }
-    response = render(request, "web/told.html", context, status=429)
+def _refused(request: HttpRequest) -> HttpResponse:
+    text = _("From your address this was tried too often. Wait a minute, then try again.")
+    response = told(request, _("Too many attempts"), text, 429)
     response.headers["Retry-After"] = str(_SECONDS)
     return response

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.environment import current
+from guestpost_crm.web.telling import told
 from guestpost_crm.web.typed import typed
 
 
@@ -53,13 +54,10 @@ class SignInRequired(MiddlewareMixin):
             return None
         following = _page_of(request)
         if written := typed(request):
-            context = {
-                "heading": _("You are not signed in any more"),
-                "text": _("Sessions end after two hours without use, and when somebody ends them."),
-                "following": f"{reverse('sign-in')}?{urlencode({'next': following})}",
-                "typed": written,
-            }
-            return render(request, "web/told.html", context, status=403)
+            heading = _("You are not signed in any more")
+            text = _("Sessions end after two hours without use, and when somebody ends them.")
+            sign_in = f"{reverse('sign-in')}?{urlencode({'next': following})}"
+            return told(request, heading, text, 403, typed=written, following=sign_in)
         return redirect_to_login(following)
 
 

@@ -70,6 +70,7 @@ class IdleSessions(MiddlewareMixin):
         if idle > _NOTED and "X-Background" not in request.headers:
             request.session[SEEN] = now.isoformat()
             SignIn.objects.filter(session_key=request.session.session_key).update(seen_at=now)
-        if request.session.get(SIGNED) != _key():
-            request.session[SIGNED] = _key()
+        key = _key()
+        if request.session.get(SIGNED) != key:
+            request.session[SIGNED] = key
         return None

@@ -25,6 +25,7 @@ from guestpost_crm.gmail.broker import Broker, BrokerError
 from guestpost_crm.support import guests
 from guestpost_crm.usage.models import Event
 from guestpost_crm.usage.services import count
+from guestpost_crm.web.telling import told
 
 _PENDING = "pending_consent"
 
@@ -53,7 +54,7 @@ def begin(request: HttpRequest, purpose: str, following: str, hint: str = "") ->
     try:
         consent = Broker().begin(purpose, hint)
     except BrokerError as error:
-        return _told(request, _("Google can't be reached at the moment"), error.shown(), status=503)
+        return told(request, _("Google can't be reached at the moment"), error.shown(), 503)
     request.session[_PENDING] = {
         "purpose": purpose,
         "state": consent.state,
@@ -72,10 +73,11 @@ def callback(request: HttpRequest) -> HttpResponse:
     pending: dict[str, str] | None = request.session.pop(_PENDING, None)
     state = request.GET.get("state", "")
     if pending is None or not hmac.compare_digest(pending["state"].encode(), state.encode()):
-        return _told(
+        return told(
             request,
             _("This sign-in was not begun here"),
             _("It may have been begun in another window, or have taken too long. Please begin again."),
+            400,
         )
     if "error" in request.GET or "code" not in request.GET:
         messages.info(request, _("You cancelled at Google. Nothing was changed."))
@@ -88,9 +90,9 @@ def callback(request: HttpRequest) -> HttpResponse:
         return _signed_in(request, claims, pending["next"])
     except BrokerError as error:
         heading = str(_HEADINGS.get(error.error, _("Google did not confirm this")))
-        return _told(request, heading, error.shown(), status=503 if error.temporary else 400)
+        return told(request, heading, error.shown(), 503 if error.temporary else 400)
     except SignInError as error:
-        return _told(request, _("You can't sign in here"), str(error), status=403)
+        return told(request, _("You can't sign in here"), str(error), 403)
 
 
 _HEADINGS = {
@@ -112,9 +114,7 @@ def _signed_in(request: HttpRequest, claims: dict[str, Any], following: str) -> 
 def _connected(request: HttpRequest, claims: dict[str, Any], tokens: dict[str, Any]) -> HttpResponse:
     person = request.user
     if not isinstance(person, Person) or not person.may_manage:
-        return _told(
-            request, _("You can't connect a mailbox"), _("Ask the owner or a manager to do it."), status=403
-        )
+        return told(request, _("You can't connect a mailbox"), _("Ask the owner or a manager to do it."), 403)
     mailboxes.connect(person, claims, tokens["sealed_refresh_token"])
     count(Event.MAILBOX_CONNECTED)
     messages.success(request, _("The mailbox is connected. Its mail is being fetched, the newest first."))
@@ -128,11 +128,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     SignIn.objects.filter(session_key=request.session.session_key).delete()
     logout(request)
     return redirect("sign-in")
-
-
-def _told(request: HttpRequest, heading: str, text: str, status: int = 400) -> HttpResponse:
-    context = {"heading": heading, "text": text}
-    return render(request, "web/told.html", context, status=status)
 
 
 def local_address(address: str) -> str:

@@ -9,7 +9,7 @@ from django.contrib.auth import login, logout
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from guestpost_crm.accounts.sessions import remember
 from guestpost_crm.accounts.signin import SignInError
 from guestpost_crm.audit.services import record
 from guestpost_crm.support.models import SupportAccess
+from guestpost_crm.web.telling import told
 
 ACCESS = "support_access"
 # What a look writes of itself: that it happened, and how often a page of its kind was opened.
@@ -87,17 +88,18 @@ class LookOnly(MiddlewareMixin):
             SignIn.objects.filter(session_key=request.session.session_key).delete()
             logout(request)
             text = _("The customer has ended it, or its time is over.")
-            return _told(request, _("Your support access has ended"), text)
+            return told(request, _("Your support access has ended"), text, 403)
         request.support_access = access  # type: ignore[attr-defined]
         if request.method not in ("GET", "HEAD"):
             text = _("Support may look at this CRM and change nothing in it.")
-            return _told(request, _("You may not do this"), text)
+            return told(request, _("You may not do this"), text, 403)
         _record(request, person, access, name or "")
         try:
             with connection.execute_wrapper(_refuse_writes):
                 answer: HttpResponse = view(request, *args, **kwargs)
         except PermissionDenied:
-            return _told(request, _("You may not see this"), _("It is for people of the customer only."))
+            text = _("It is for people of the customer only.")
+            return told(request, _("You may not see this"), text, 403)
         return answer
 
 
@@ -120,7 +122,3 @@ def _refuse_writes(
     if words.startswith(_WRITES) and not any(table in sql for table in _OWN_TABLES):
         raise PermissionDenied
     return execute(sql, params, many, context)
-
-
-def _told(request: HttpRequest, heading: str, text: str) -> HttpResponse:
-    return render(request, "web/told.html", {"heading": heading, "text": text}, status=403)

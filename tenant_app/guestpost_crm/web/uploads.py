@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from guestpost_crm.web import scratch
 from guestpost_crm.web.middleware import Handler
 from guestpost_crm.web.numbers import number
-from guestpost_crm.web.views import told
+from guestpost_crm.web.telling import told
 
 
 class Uploads:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 from guestpost_crm.accounts.middleware import public
 from guestpost_crm.environment import current
 from guestpost_crm.privacy import policy
+from guestpost_crm.web.telling import told
 from guestpost_crm.web.typed import typed
 
 
@@ -31,15 +32,9 @@ def privacy(request: HttpRequest) -> HttpResponse:
     return render(request, "web/privacy.html", context)
 
 
-def told(request: HttpRequest, heading: str, text: str, status: int) -> HttpResponse:
-    """A page that says what has happened."""
-    return render(request, "web/told.html", {"heading": heading, "text": text}, status=status)
-
-
 def _refused(request: HttpRequest, heading: str, text: str, status: int) -> HttpResponse:
-    """The same for a form that was not taken: with what was typed into it."""
-    context = {"heading": heading, "text": text, "typed": typed(request)}
-    return render(request, "web/told.html", context, status=status)
+    """Say what has happened, with what was typed into a form that was not taken."""
+    return told(request, heading, text, status, typed=typed(request))
 
 
 @public

@@ -8,7 +8,7 @@ from typing import Any
 import browsing
 import pytest
 import yaml
-from guestpost_demo.platform import Platform
+from guestpost_demo.platform import SYSTEM, Platform
 from playwright.sync_api import Page
 from staff_pages import As, Check, staff_at
 
@@ -31,7 +31,7 @@ def accounts() -> str:
 def binding(role: str, kind: str) -> dict[str, Any]:
     """An account's role, everywhere or in the operator's namespace."""
     rbac = "rbac.authorization.k8s.io"
-    where = {"namespace": "guestpost-system"} if kind == "Role" else {}
+    where = {"namespace": SYSTEM} if kind == "Role" else {}
     return {
         "apiVersion": f"{rbac}/v1",
         "kind": f"{kind}Binding",

@@ -18,7 +18,7 @@ import browsing
 import issuer_standin
 import pytest
 import yaml
-from guestpost_demo.platform import Platform
+from guestpost_demo.platform import SYSTEM, Platform
 from guestpost_demo.waiting import until
 from localkube import pki
 from localkube.process import free_port
@@ -27,7 +27,6 @@ from staff_pages import fill
 
 NAMESPACE = "issuer"
 HOST = f"issuer.{NAMESPACE}.svc"
-SYSTEM = "guestpost-system"
 # The issuer tells of all groups that somebody is in; the chart's values name two of them.
 PEOPLE = {
     "vera@example.com": ["everybody", "lookers", "vpn, and (more)"],

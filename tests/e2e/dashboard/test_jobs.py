@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from guestpost_demo import journey
 from guestpost_demo.person import Person
-from guestpost_demo.platform import Platform
+from guestpost_demo.platform import SYSTEM, Platform
 from guestpost_demo.waiting import until
 from playwright.sync_api import Page, expect
 from staff_pages import FORBIDDEN, As, Check, ask_support, do, on_tenant, refused, request_erasure, sent
@@ -188,8 +188,11 @@ def test_a_release_is_held_followed_and_taken_first(
 @pytest.fixture
 def rollout(platform: Platform) -> Iterator[Callable[[], dict[str, str]]]:
     """Whether the rollout is paused; not paused before and after."""
-    where = ("configmap", "rollout", "-n", "guestpost-system")
-    found: Callable[[], dict[str, str]] = lambda: platform.get(*where)["data"]  # noqa: E731
+    where = ("configmap", "rollout", "-n", SYSTEM)
+
+    def found() -> dict[str, str]:
+        return dict(platform.get(*where)["data"])
+
     assert found()["paused"] == "false"
     yield found
     if found()["paused"] != "false":
@@ -200,7 +203,7 @@ def test_the_rollout_is_paused_and_started_by_who_may_and_the_operator_obeys(
     platform: Platform, signed_in: As, rollout: Callable[[], dict[str, str]], is_fine: Check
 ) -> None:
     def stage(word: str) -> bool:
-        log = platform.kubectl("logs", "deployment/operator", "-n", "guestpost-system", "--tail=200")
+        log = platform.kubectl("logs", "deployment/operator", "-n", SYSTEM, "--tail=200")
         said = [line for line in log.splitlines() if '"stage"' in line]
         return f'"{word}"' in said[-1]
 

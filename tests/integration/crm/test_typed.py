@@ -86,7 +86,7 @@ def test_of_a_failure_of_ours_and_of_the_database(
     def away(*_: Any, **__: Any) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(views, "render", away)
+    monkeypatch.setattr(views, "told", away)
     failed = page.post("/sites/new", typed)
     assert failed.status_code == 503
     assert kept(failed)["Notes"] == "A long note.\nOf two lines."

@@ -42,8 +42,26 @@ class Member:
     count: int
 
 
+class _Counted:
+    """Hashes and counts what is written to a file."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self._target.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
 class _Output(io.RawIOBase):
-    """The archive's file: counts and hashes what goes into it. Can't be sought in, so one pass writes it.
+    """The archive's file, counted. Can't be sought in, so one pass writes it.
 
     Args:
         target: a file of a volume.
@@ -51,9 +69,8 @@ class _Output(io.RawIOBase):
 
     def __init__(self, target: IO[bytes]) -> None:
         self._target = target
-        self._digest = hashlib.sha256()
         self._on_its_way = 0
-        self.size = 0
+        self.counted = _Counted(target)
         self.given_up = False
 
     def writable(self) -> bool:
@@ -61,21 +78,15 @@ class _Output(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         if not self.given_up:
-            self._target.write(data)
-            self._digest.update(data)
-            self.size += len(data)
-            if self.size - self._on_its_way >= _TO_DISK:
+            self.counted.write(data)
+            if self.counted.size - self._on_its_way >= _TO_DISK:
                 self._to_disk()
         return len(data)
 
     def _to_disk(self) -> None:
         """Let the kernel begin to write to the disk, so that at the end little is left to wait for."""
-        begin, self._on_its_way = self._on_its_way, self.size
-        os.posix_fadvise(self._target.fileno(), begin, self.size - begin, os.POSIX_FADV_DONTNEED)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
+        begin, self._on_its_way = self._on_its_way, self.counted.size
+        os.posix_fadvise(self._target.fileno(), begin, self._on_its_way - begin, os.POSIX_FADV_DONTNEED)
 
 
 class MemberWriter:
@@ -99,24 +110,6 @@ class MemberWriter:
         if self._small:
             self._put(b"".join(self._small) if len(self._small) > 1 else self._small[0])
             self._small, self._waiting = [], 0
-
-
-class _Counted:
-    """Hashes and counts what is written to a file."""
-
-    def __init__(self, target: IO[bytes]) -> None:
-        self._target = target
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        self._digest.update(data)
-        self.size += len(data)
-        self._target.write(data)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
 
 
 class ArchiveWriter:
@@ -178,12 +171,12 @@ class ArchiveWriter:
     @property
     def sha256(self) -> str:
         """Of all of it, once it is complete."""
-        return self._output.sha256
+        return self._output.counted.sha256
 
     @property
     def size(self) -> int:
         """Bytes written so far."""
-        return self._output.size
+        return self._output.counted.size
 
 
 class ArchiveReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -140,8 +141,7 @@ class _Export:
                 self._told()
             count = target.count
         with spool.open("rb") as source, self._archive.member(f"{name}.csv") as target:
-            while piece := source.read(_PIECE):
-                target.write(piece)
+            shutil.copyfileobj(source, target, _PIECE)
             target.count = count
         spool.unlink()
 
