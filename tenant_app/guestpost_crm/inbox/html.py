@@ -43,6 +43,9 @@ _ATTRIBUTES = {
 }
 # Real newsletters stay below a hundred; what the sanitiser needs grows with the square of the depth.
 MOST_DEPTH = 500
+# So does what it needs for a text with many of them, unless it knows the reference as another character.
+MOST_AMPERSANDS = 20_000
+_AMPERSAND = re.compile(r"&(?!(?:nbsp|lt|gt|quot);)")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 # Elements that end by themselves when the next begins, or that have no end, deepen nothing.
 _FLAT = {
@@ -78,10 +81,11 @@ def sanitise(markup: str, images: Mapping[str, str]) -> Safe:
     """HTML that runs nothing and loads nothing from elsewhere.
 
     Args:
-        markup: as the mail has it; when its elements are nested beyond reason, only its words are kept.
+        markup: as the mail has it; when its elements are nested beyond reason, or it has ampersands beyond
+            reason, only its words are kept.
         images: address of our own by Content-ID, for pictures inside the mail (RFC 2392).
     """
-    if _depth(markup) > MOST_DEPTH:
+    if _depth(markup) > MOST_DEPTH or len(_AMPERSAND.findall(markup)) > MOST_AMPERSANDS:
         return Safe(f"<p>{html.escape(words(markup))}</p>", remote_images=False)
     left_out = False
 

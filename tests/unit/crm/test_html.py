@@ -45,11 +45,14 @@ def test_a_megabyte_of_nonsense_is_read_at_once(scrap: str) -> None:
     html.sanitise(markup, {})
 
 
-def test_what_is_nested_beyond_reason_is_shown_as_words() -> None:
+def test_what_is_beyond_reason_is_shown_as_words() -> None:
     markup = "<div>" * 100_000 + "the price <i>is</i> 120 & more"
     assert html.sanitise(markup, {}).markup == "<p>the price is 120 &amp; more</p>"
+    assert html.sanitise("<b>a &amp; b</b> " * 30_000, {}).markup.startswith("<p>a &amp; b a &amp; b")
     newsletter = "<table><tr><td>" * 90 + "<p>line<br>" * 3000 + "</table>" * 90
     assert "<table>" in html.sanitise(newsletter, {}).markup
+    padded = "<b>a</b>&nbsp;" * 30_000
+    assert "<b>" in html.sanitise(padded, {}).markup
 
 
 def test_pictures_inside_the_mail_are_shown_and_others_left_out() -> None:

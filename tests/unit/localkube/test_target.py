@@ -28,7 +28,7 @@ FINE = {
     "-n gateway rollout": "echo available",
     "delete": "echo deleted",
     # As kubectl does: it says so, and goes on until it is ended.
-    "--kubeconfig": "echo Forwarding from 127.0.0.1; mkfifo hold; read line <> hold",
+    "--kubeconfig": "mkfifo hold; echo Forwarding from 127.0.0.1; read line <> hold",
 }
 Kubectl = Callable[[dict[str, str]], None]
 
