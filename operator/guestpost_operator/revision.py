@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -74,19 +74,9 @@ class Revision:
         return tag or digest[:19]
 
     @cached_property
-    def _compiled(self) -> list[tuple[str, Template]]:
-        environment = ImmutableSandboxedEnvironment(
-            loader=_Templates(self.templates),
-            undefined=StrictUndefined,
-            autoescape=False,  # YAML, not HTML: every value goes through the json filter
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        environment.filters["json"] = _json
+    def _compiled(self) -> tuple[tuple[str, Template], ...]:
         try:
-            files = [name for name in sorted(self.templates) if name.endswith(SUFFIX)]
-            return [(name, environment.get_template(name)) for name in files]
+            return _compile(tuple(sorted(self.templates.items())))
         except TemplateError as error:
             raise RevisionError(f"a template of revision {self.id} is none: {error}") from error
 
@@ -187,6 +177,21 @@ def from_config_map(body: Mapping[str, Any]) -> Revision:
             f"ConfigMap {name} was changed: its content is revision {revision.id}; restore it"
         )
     return revision
+
+
+# Most revisions differ in their configuration alone.
+@lru_cache(maxsize=8)
+def _compile(templates: tuple[tuple[str, str], ...]) -> tuple[tuple[str, Template], ...]:
+    environment = ImmutableSandboxedEnvironment(
+        loader=_Templates(dict(templates)),
+        undefined=StrictUndefined,
+        autoescape=False,  # YAML, not HTML: every value goes through the json filter
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["json"] = _json
+    return tuple((name, environment.get_template(name)) for name, _ in templates if name.endswith(SUFFIX))
 
 
 def config_map_name(revision_id: str) -> str:
