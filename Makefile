@@ -11,7 +11,7 @@ PORT ?= 8080
 ARGS ?=
 # Processes of pytest, more than cores: many tests wait for a server. Those that share one stay together
 # (tests/conftest.py).
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 
 # Bytecode is kept, whatever the environment says: tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=

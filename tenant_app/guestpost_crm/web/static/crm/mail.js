@@ -49,7 +49,7 @@ const today = new Date().toDateString();
 for (const time of document.querySelectorAll("time[data-local]")) {
   const at = new Date(time.dateTime);
   const options = time.dataset.local === "full" ? { dateStyle: "medium", timeStyle: "short" }
-    : at.toDateString() === today ? { hour: "2-digit", minute: "2-digit" }
+    : at.toDateString() === today ? { timeStyle: "short" }
     : at.getFullYear() === new Date().getFullYear() ? { day: "numeric", month: "short" } : { month: "short", year: "numeric" };
   time.title = at.toLocaleString();
   time.textContent = at.toLocaleString(document.documentElement.lang || undefined, options);
