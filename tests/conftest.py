@@ -23,7 +23,7 @@ LONG = ("crm", "operator")
 # Two folders take minutes of one worker each; the last one's files take seconds, and fill the gaps.
 FIRST, LAST = ("tests/integration/dashboard/", "tests/integration/chart/"), ("tests/integration/crm/",)
 # End to end, these share a tenant; the others have one each, or none.
-ONE_TENANT = ("test_first_day.py", "test_states.py", "test_tenants.py")
+ONE_TENANT = ("test_first_day.py", "test_shell.py", "test_states.py", "test_tenants.py")
 
 promises_key = pytest.StashKey[dict[str, str]]()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import pty
-import select
 import subprocess
 import sys
 import time
@@ -16,9 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from terminal import PATIENCE, Terminal
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 30.0
+PROGRAM = (sys.executable, "-m", "guestpost_crm")
 
 
 @pytest.fixture
@@ -67,11 +66,11 @@ class Pod:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.running: list[subprocess.Popen[bytes]] = []
+        self.terminals: list[Terminal] = []
         self.recorder_environment = {**os.environ, "SUPPORT_GRANT": "grant-1", "SUPPORT_FOLDER": str(folder)}
 
-    def start(self, program: str, environment: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "guestpost_crm", program]
-        process = subprocess.Popen(command, env=environment, **options)
+    def start(self, program: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([*PROGRAM, program], env=environment)
         self.running.append(process)
         return process
 
@@ -84,41 +83,22 @@ class Pod:
             "support-terminal", least
         )
 
-    def exec(self) -> Exec:
+    def exec(self) -> Terminal:
         wait((self.folder / "terminal.sock").exists, "the terminal")
-        return Exec(self)
+        return self.come_in()
+
+    def come_in(self) -> Terminal:
+        made = Terminal([*PROGRAM, "support-shell"], self.recorder_environment)
+        self.terminals.append(made)
+        return made
 
     def stop(self) -> None:
+        for terminal in self.terminals:
+            terminal.close()
         for process in self.running:
             if process.poll() is None:
                 process.kill()
             process.wait(10)
-
-
-class Exec:
-    """Somebody at a terminal, as `kubectl exec -it` connects them."""
-
-    def __init__(self, pod: Pod) -> None:
-        self.screen, inside = pty.openpty()
-        ends = {"stdin": inside, "stdout": inside, "stderr": inside}
-        self.process = pod.start("support-shell", pod.recorder_environment, start_new_session=True, **ends)
-        os.close(inside)
-        self.seen = ""
-
-    def read_until(self, text: str) -> str:
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            assert time.monotonic() < deadline, f"{text!r} is not in {self.seen!r}"
-            if select.select([self.screen], [], [], 0.1)[0]:
-                try:
-                    self.seen += os.read(self.screen, 4096).decode(errors="replace")
-                except OSError:
-                    break
-        assert text in self.seen
-        return self.seen
-
-    def type(self, line: str) -> None:
-        os.write(self.screen, f"{line}\r".encode())
 
 
 def wait(met: Any, what: str) -> None:
@@ -211,7 +191,7 @@ def test_time_ends_it_and_without_an_approval_there_is_nothing(access: Any, pod:
     assert recorder.wait(PATIENCE) == 0
     assert terminal.wait(PATIENCE) == 0
     sam.process.wait(PATIENCE)
-    refused = Exec(pod)
+    refused = pod.come_in()
     refused.read_until("its time is over")
     assert refused.process.wait(PATIENCE) == 1
     SupportAccess.objects.update(given_level="Browse", expires_at=timezone.now() + dt.timedelta(hours=1))
