@@ -188,6 +188,60 @@ def test_fields_of_the_teams_own_hold_each_kind_of_value(make: Any, page: Any) -
     assert site.custom == {"tier": "A & B"}
 
 
+def test_lists_are_narrowed_by_fields_of_the_teams_own(make: Any, page: Any) -> None:
+    from guestpost_crm.outreach.models import CustomField, SavedView
+
+    for target in ("site", "contact", "order"):
+        for kind, (key, label, _value, _shown) in FIELDS.items():
+            choices = ["red", "green"] if kind == "choice" else []
+            CustomField.objects.create(target=target, key=key, label=label, kind=kind, choices=choices)
+    first = {"tier": "A & B", "count": "9", "since": "2026-01-31", "colour": "red", "paid": True}
+    second = {"tier": "a100%", "count": "12.5", "since": "2025-12-01", "colour": "green", "paid": False}
+    own = {"first": {**first, "page": "https://x.example/"}, "second": second, "third": {}}
+    for name, values in own.items():
+        site = make.site(f"{name}.example", custom=values)
+        make.contact(name=f"{name}.example", custom=values)
+        make.order(site, custom=values)
+
+    def narrowed(address: str, query: str) -> list[str]:
+        text = page.get(f"{address}?{query}").content.decode()
+        return [name for name in own if f">{name}.example<" in text]
+
+    for query, expected in (
+        ("custom_tier=A", ["first", "second"]),
+        ("custom_tier=a100%25", ["second"]),
+        ("custom_tier=A%25", []),
+        ("custom_count-min=10", ["second"]),
+        ("custom_count-min=9&custom_count-max=9.0", ["first"]),
+        ("custom_since-min=2026-01-01", ["first"]),
+        ("custom_since-max=2026-01-30", ["second"]),
+        ("custom_colour=red", ["first"]),
+        ("custom_paid=no", ["second"]),
+        ("custom_page=X.Example", ["first"]),
+        ("custom_paid=yes&custom_colour=green", []),
+        ("custom_paid=&custom_colour=&custom_count-min=", ["first", "second", "third"]),
+        ("custom_count-min=many&custom_colour=blue", ["first", "second", "third"]),
+    ):
+        assert narrowed("/sites", query) == expected, query
+    assert "Enter a number." in page.get("/sites?custom_count-min=many").content.decode()
+    for address in ("/contacts", "/orders", "/orders/list"):
+        assert narrowed(address, "custom_count-min=10") == ["second"], address
+        assert 'name="custom_since-max"' in page.get(address).content.decode()
+    exported = b"".join(page.get("/sites/export?custom_colour=red").streaming_content).decode()
+    assert ("first.example" in exported, "second.example" in exported) == (True, False)
+    # Every field that a form sends, most of them empty, makes a view.
+    sent = "&".join(["q=", "custom_colour=red", *(f"custom_other_{n}=" for n in range(90))])
+    page.post("/views/keep", {"page": "sites", "name": "Red", "query": sent})
+    assert SavedView.objects.get().query == "custom_colour=red"
+    assert 'aria-current="page">Red' in page.get(f"/sites?{sent}").content.decode()
+    answer = page.post(
+        "/views/keep", {"page": "sites", "name": "Long", "query": "q=" + "x" * 2000}, follow=True
+    )
+    assert "it has too many filters" in answer.content.decode()
+    CustomField.objects.filter(key="colour").update(archived=True)
+    assert narrowed("/sites", "custom_colour=red") == ["first", "second", "third"]
+
+
 def test_custom_fields_are_made_by_managers_and_named_once(
     make: Any, person: Callable[..., Any], browser: Callable[[Any], Any]
 ) -> None:

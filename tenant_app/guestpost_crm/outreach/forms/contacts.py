@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.outreach import domains
-from guestpost_crm.outreach.forms.fields import AddressesField, WithCustomFields
+from guestpost_crm.outreach.forms.fields import AddressesField, Filter, WithCustomFields
 from guestpost_crm.outreach.models import Contact, ContactAddress
 from guestpost_crm.outreach.models.custom import Target
 
@@ -62,9 +62,10 @@ class ContactForm(WithCustomFields, forms.ModelForm):  # type: ignore[type-arg]
         return found
 
 
-class ContactFilter(forms.Form):
+class ContactFilter(Filter):
     """What a list of contacts can be narrowed by."""
 
+    target = Target.CONTACT
     q = forms.CharField(label=_("Search"), required=False, max_length=200)
     show = forms.ChoiceField(
         label=_("Show"),
@@ -92,4 +93,4 @@ class ContactFilter(forms.Form):
             at = ContactAddress.objects.filter(contact=OuterRef("pk"), address__icontains=word)
             of = Contact.sites.through.objects.filter(contact=OuterRef("pk"), site__domain__icontains=word)
             found = found.filter(Q(name__icontains=word) | Q(Exists(at)) | Q(Exists(of)))
-        return found
+        return self.by_custom(found)

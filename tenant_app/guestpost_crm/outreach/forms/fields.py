@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from django import forms
+from django.db.models import Model, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.outreach import domains, money
 from guestpost_crm.outreach.models import Contact, CustomField, Order, Site
 from guestpost_crm.outreach.services import custom
 
+Record = TypeVar("Record", bound=Model)
 DATE = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 
@@ -122,3 +124,24 @@ class WithCustomFields(forms.BaseForm):
                 record.custom.pop(each.key, None)
             else:
                 record.custom[each.key] = value
+
+
+class Filter(forms.Form):
+    """What a list can be narrowed by: its own fields, then those that the team made for its records."""
+
+    target: ClassVar[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.own: dict[str, tuple[CustomField, str]] = {}
+        for each in custom.definitions(self.target):
+            for end, field in custom.filter_fields(each).items():
+                name = f"custom_{each.key}{end}"
+                self.fields[name], self.own[name] = field, (each, end)
+
+    def by_custom(self, found: QuerySet[Record]) -> QuerySet[Record]:
+        """The records whose values of the team's own fields fit, once the form was checked."""
+        for name, (definition, end) in self.own.items():
+            if (value := self.cleaned_data.get(name)) not in (None, ""):
+                found = found.filter(custom.fits(definition, end, value))
+        return found

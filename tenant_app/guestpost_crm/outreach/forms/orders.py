@@ -10,7 +10,14 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.accounts.models import Person, Role
-from guestpost_crm.outreach.forms.fields import DATE, AmountField, SiteField, WithCustomFields, address_field
+from guestpost_crm.outreach.forms.fields import (
+    DATE,
+    AmountField,
+    Filter,
+    SiteField,
+    WithCustomFields,
+    address_field,
+)
 from guestpost_crm.outreach.models import Contact, Offer, Order
 from guestpost_crm.outreach.models.custom import Target
 from guestpost_crm.outreach.models.offers import Direction, OfferState
@@ -101,9 +108,10 @@ class OrderForm(WithCustomFields, forms.ModelForm):  # type: ignore[type-arg]
         return found
 
 
-class OrderFilter(forms.Form):
+class OrderFilter(Filter):
     """What orders can be narrowed by, on the board and in the list."""
 
+    target = Target.ORDER
     q = forms.CharField(label=_("Search"), required=False, max_length=200)
     assigned = forms.ModelChoiceField(
         label=_("Assigned to"), queryset=Person.objects.none(), required=False, empty_label=_("anybody")
@@ -150,7 +158,7 @@ class OrderFilter(forms.Form):
             "week": Q(due_on__range=(today, week)) & under_way,
             "none": Q(due_on=None),
         }
-        return found.filter(conditions[due]) if due else found
+        return self.by_custom(found.filter(conditions[due]) if due else found)
 
 
 class OfferForm(forms.ModelForm):  # type: ignore[type-arg]

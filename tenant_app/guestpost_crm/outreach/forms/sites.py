@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.outreach import domains
-from guestpost_crm.outreach.forms.fields import AmountField, DomainField, WithCustomFields
+from guestpost_crm.outreach.forms.fields import AmountField, DomainField, Filter, WithCustomFields
 from guestpost_crm.outreach.models import Site
 from guestpost_crm.outreach.models.common import CURRENCY_CHOICES, LinkPolicy
 from guestpost_crm.outreach.models.custom import Target
@@ -64,9 +64,10 @@ class SiteForm(WithCustomFields, forms.ModelForm):  # type: ignore[type-arg]
         return found
 
 
-class SiteFilter(forms.Form):
+class SiteFilter(Filter):
     """What a list of sites can be narrowed by; every value stands in the address."""
 
+    target = Target.SITE
     q = forms.CharField(label=_("Search"), required=False, max_length=200)
     niche = forms.CharField(label=_("Niche"), required=False, max_length=80)
     language = forms.CharField(label=_("Language"), required=False, max_length=40)
@@ -102,7 +103,7 @@ class SiteFilter(forms.Form):
         for name, condition in _CONDITIONS.items():
             if (value := given.get(name)) not in (None, ""):
                 found = found.filter(**{condition: value})
-        return found
+        return self.by_custom(found)
 
 
 _CONDITIONS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +23,7 @@ class Contact(Dated):
     class Meta:
         db_table = "contact"
         ordering = ("name", "pk")
+        indexes = [GinIndex(OpClass("custom", name="jsonb_path_ops"), name="contacts_by_custom_field")]
 
     def __str__(self) -> str:
         return self.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -77,6 +78,7 @@ class Order(Dated):
         indexes = [
             models.Index(fields=["stage", "due_on", "-id"], name="orders_board"),
             models.Index(fields=["published_on"], name="orders_by_publication"),
+            GinIndex(OpClass("custom", name="jsonb_path_ops"), name="orders_by_custom_field"),
         ]
 
     def __str__(self) -> str:

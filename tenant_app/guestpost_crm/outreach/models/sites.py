@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -52,6 +53,7 @@ class Site(Dated):
             models.Index(
                 fields=["domain"], condition=models.Q(do_not_contact=True), name="sites_not_to_contact"
             ),
+            GinIndex(OpClass("custom", name="jsonb_path_ops"), name="sites_by_custom_field"),
         ]
 
     def __str__(self) -> str:

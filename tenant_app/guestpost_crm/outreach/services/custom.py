@@ -8,6 +8,10 @@ from typing import Any
 
 from django import forms
 from django.db import transaction
+from django.db.models import DecimalField, Q
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
+from django.db.models.lookups import GreaterThanOrEqual, IContains, LessThanOrEqual
 from django.utils.dateparse import parse_date
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -42,6 +46,38 @@ def form_field(definition: CustomField) -> forms.Field:
     if definition.kind == Kind.URL:
         return forms.URLField(max_length=2000, assume_scheme="https", **common)
     return forms.CharField(max_length=1000, **common)
+
+
+def filter_fields(definition: CustomField) -> dict[str, forms.Field]:
+    """The fields that narrow a list by a field of the team's own, by what stands after its key."""
+    label = definition.label
+    if definition.kind in (Kind.NUMBER, Kind.DATE):
+        ends = {"-min": _("%(field)s from"), "-max": _("%(field)s up to")}
+        found = {end: form_field(definition) for end in ends}
+        for end, field in found.items():
+            field.label, field.required = ends[end] % {"field": label}, False
+        return found
+    if definition.kind in (Kind.CHOICE, Kind.YES_NO):
+        answers = form_field(definition).choices[1:]  # type: ignore[attr-defined]
+        return {"": forms.ChoiceField(label=label, choices=[("", _("any")), *answers], required=False)}
+    return {"": forms.CharField(label=label, max_length=200, required=False)}
+
+
+def fits(definition: CustomField, end: str, value: Any) -> Any:
+    """The condition for records whose value fits what was given to one of `filter_fields`.
+
+    A choice is found by the index of all values. The others are read, as notes are by the search.
+    """
+    text = KeyTextTransform(definition.key, "custom")
+    if definition.kind in (Kind.CHOICE, Kind.YES_NO):
+        return Q(custom__contains={definition.key: stored(definition, value)})
+    if not end:
+        return IContains(text, value)
+    comparison = GreaterThanOrEqual if end == "-min" else LessThanOrEqual
+    if definition.kind == Kind.NUMBER:
+        return comparison(Cast(text, DecimalField(max_digits=20, decimal_places=6)), value)
+    # Days as text are in the order of time.
+    return comparison(text, value.isoformat())
 
 
 def stored(definition: CustomField, value: Any) -> Any:

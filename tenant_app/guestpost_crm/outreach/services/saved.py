@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlencode
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
@@ -14,6 +15,7 @@ from guestpost_crm.outreach.services.acting import acted
 
 PAGES = ("sites", "contacts", "orders", "order-list", "offers", "placements", "invoices")
 MOST_OF_A_PERSON = 100
+LONGEST = 2000
 
 
 def for_page(person: Person, page: str) -> list[SavedView]:
@@ -22,8 +24,13 @@ def for_page(person: Person, page: str) -> list[SavedView]:
 
 
 def plain_query(query: str) -> str:
-    """A query with nothing but its own words and values, in order; the number of the page is left out."""
-    pairs = parse_qsl(query.removeprefix("?"), max_num_fields=50)
+    """A query with nothing but its own words and values, in order; the number of the page is left out.
+
+    Raises:
+        ValueError: more fields than Django takes in an address.
+    """
+    most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    pairs = parse_qsl(query.removeprefix("?"), max_num_fields=most)
     return urlencode(sorted((name, value) for name, value in pairs if name != "page"))
 
 

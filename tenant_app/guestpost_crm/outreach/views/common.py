@@ -52,9 +52,7 @@ def list_context(request: HttpRequest, page: str, form: Any, found: Any) -> dict
         form: its filter, already applied.
         found: a listing.Page.
     """
-    query = request.GET.copy()
-    query.pop("page", None)
-    chosen = {name: value for name, value in query.items() if value and name in form.fields}
+    chosen = {name: value for name, value in request.GET.items() if value and name in form.fields}
     return {
         "page": found,
         "filter": form,
@@ -62,7 +60,7 @@ def list_context(request: HttpRequest, page: str, form: Any, found: Any) -> dict
         "more_filters": any(name not in ("q", "show") for name in chosen),
         "views": saved.for_page(signed_in(request), page),
         "view_page": page,
-        "query": query.urlencode(),
+        "query": saved.plain_query(request.GET.urlencode()),
         "today": today(),
     }
 

@@ -21,14 +21,15 @@ def keep(request: HttpRequest) -> HttpResponse:
     page = request.POST.get("page", "")
     if page not in saved.PAGES:
         raise Http404
-    query = request.POST.get("query", "")[:2000]
     name = " ".join(request.POST.get("name", "").split())[:60]
     try:
-        plain = saved.plain_query(query)
+        plain = saved.plain_query(request.POST.get("query", ""))
     except ValueError:
         raise Http404 from None
     if not name:
         messages.error(request, _("The view was not kept: give it a name."))
+    elif len(plain) > saved.LONGEST:
+        messages.error(request, _("The view was not kept: it has too many filters."))
     else:
         shared = request.POST.get("shared") == "on" and signed_in(request).may_write
         saved.save(signed_in(request), page, name, plain, shared=shared)
