@@ -143,6 +143,41 @@ def test_the_mail_with_a_contact_is_found_by_its_addresses(make: Any, page: Any,
         assert (f'href="/threads/{thread.pk}"' in text) is shown
 
 
+def test_the_mail_with_a_site_is_found_by_its_contacts_and_its_domain(
+    make: Any, page: Any, member: Any, django_queries: Callable[..., Any]
+) -> None:
+    site = make.site("site.example")
+    make.contact("bob@elsewhere.example", sites=[site])
+    with_it = [
+        make.thread(member, (sender, "Hello"))
+        for sender in ("bob@elsewhere.example", "Eve <Eve@Site.example>", "eve@mail.site.example")
+    ]
+    others = [
+        make.thread(member, (sender, "Hello"))
+        for sender in ("eve@other-site.example", "eve@elsewhere.example", "eve@site.example.com")
+    ]
+
+    def shown(threads: list[Any], site: Any) -> list[bool]:
+        text = page.get(f"/sites/{site.pk}").content.decode()
+        return [f'href="/threads/{thread.pk}"' in text for thread in threads]
+
+    assert shown([*with_it, *others], site) == [True, True, True, False, False, False]
+    for ours_or_anybodys in ("acme.example", "gmail.com"):
+        thread = make.thread(member, ("eve@gmail.com", "Hello"))
+        assert shown([thread, *with_it], make.site(ours_or_anybodys)) == [False] * 4
+
+    def queries() -> int:
+        with django_queries() as found:
+            page.get(f"/sites/{site.pk}")
+        return len(found)
+
+    before = queries()
+    for number in range(5):
+        make.contact(f"p{number}@elsewhere.example", sites=[site])
+        make.thread(member, (f"p{number}@elsewhere.example", "Hi"), (f"p{number}@site.example", "Hi"))
+    assert queries() == before
+
+
 FIELDS = {
     "text": ("tier", "Tier", "A & B", "A &amp; B"),
     "number": ("count", "Count", "12.5", "12.5"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Reverse
 from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.outreach.models.common import Dated
@@ -53,7 +54,11 @@ class ThreadAddress(models.Model):
     class Meta:
         db_table = "thread_address"
         constraints = [models.UniqueConstraint(fields=["thread", "address"], name="one_address_in_a_thread")]
-        indexes = [models.Index(fields=["address"], name="threads_of_an_address")]
+        # Written backwards, the addresses at a domain and below it stand together.
+        indexes = [
+            models.Index(fields=["address"], name="threads_of_an_address"),
+            models.Index(OpClass(Reverse("address"), name="text_pattern_ops"), name="threads_of_a_domain"),
+        ]
 
     def __str__(self) -> str:
         return f"address {self.pk}"

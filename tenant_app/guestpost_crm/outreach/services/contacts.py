@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
+from django.db.models.functions import Lower, Reverse
 from django.utils.translation import gettext as _
 
 from guestpost_crm.accounts.models import Person
+from guestpost_crm.gmail.models import Mailbox
 from guestpost_crm.inbox.models import Thread
 from guestpost_crm.outreach import domains
 from guestpost_crm.outreach.models import Contact, ContactAddress, ThreadAddress
 from guestpost_crm.outreach.services import sites
 from guestpost_crm.outreach.services.acting import acted
+
+THREADS_SHOWN = 20
 
 
 class AddressTakenError(Exception):
@@ -102,9 +106,22 @@ def mark(
     contact.save(update_fields=["archived", "do_not_contact", "updated_at"])
 
 
-def threads(addresses: Iterable[str]) -> QuerySet[Thread]:
-    """The threads that any of these addresses appears in, the newest first."""
-    found = ThreadAddress.objects.filter(address__in=list(addresses)).values("thread").annotate(Max("pk"))
+def threads(addresses: Iterable[str], domain: str = "") -> QuerySet[Thread]:
+    """The threads that any of these addresses appears in, the newest first.
+
+    Args:
+        addresses: in their stored form.
+        domain: of a site: every address at it or below it counts too, unless it is ours or the domain a
+            mail provider's.
+    """
+    there = Q(address__in=list(addresses))
+    if domains.candidates(domain):
+        ours = Mailbox.objects.values(lower=Lower("address"))
+        written = [f"{before}{domain}"[::-1] for before in "@."]
+        below = Q(backwards__startswith=written[0]) | Q(backwards__startswith=written[1])
+        there |= below & ~Q(address__in=ours)
+    rows = ThreadAddress.objects.alias(backwards=Reverse("address")).filter(there)
+    found = rows.values("thread").annotate(Max("pk"))
     return Thread.objects.filter(pk__in=found.values("thread"), message_count__gt=0).order_by(
         "-last_message_at", "-pk"
     )

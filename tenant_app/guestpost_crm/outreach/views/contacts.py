@@ -41,7 +41,7 @@ def show(request: HttpRequest, key: int) -> HttpResponse:
         "contact": contact,
         "addresses": addresses,
         "sites": contact.sites.all(),
-        "threads": contacts.threads(addresses)[:20],
+        "threads": contacts.threads(addresses)[: contacts.THREADS_SHOWN],
         "offers": Offer.objects.filter(contact=contact).select_related("site")[:_MOST_SHOWN],
         "orders": Order.objects.filter(contact=contact).select_related("site", "assigned")[:_MOST_SHOWN],
         "custom": custom.shown(custom.definitions(Target.CONTACT), contact.custom),

@@ -14,7 +14,7 @@ from guestpost_crm.outreach.forms.sites import SiteFilter, SiteForm
 from guestpost_crm.outreach.models import Contact, Offer, Order, Site
 from guestpost_crm.outreach.models.custom import Target
 from guestpost_crm.outreach.models.orders import Stage
-from guestpost_crm.outreach.services import billing, custom, listing, sites
+from guestpost_crm.outreach.services import billing, contacts, custom, listing, sites
 from guestpost_crm.outreach.views.common import UNPROCESSABLE, download, list_context, today, writing
 
 _SORTS = {
@@ -53,9 +53,12 @@ def _open_orders(keys: list[int]) -> dict[int, int]:
 def show(request: HttpRequest, key: int) -> HttpResponse:
     """A site with everything that belongs to it."""
     site = get_object_or_404(Site, pk=key)
+    people = list(site.contacts.prefetch_related("addresses"))
+    addresses = [each.address for person in people for each in person.addresses.all()]
     context = {
         "site": site,
-        "contacts": site.contacts.prefetch_related("addresses"),
+        "contacts": people,
+        "threads": contacts.threads(addresses, site.domain)[: contacts.THREADS_SHOWN],
         "offers": Offer.objects.filter(site=site).select_related("contact")[:_MOST_SHOWN],
         "orders": Order.objects.filter(site=site).select_related("assigned", "contact")[:_MOST_SHOWN],
         "placements": site.placements.all()[:_MOST_SHOWN],
