@@ -100,6 +100,17 @@ def of_answer(status: int, reason: str, retry_after: str) -> GmailError:
     return RefusedError(status, reason)
 
 
+def word(error: GmailError) -> str:
+    """Why a call failed, in a word: Google's own where it said one, else one of ours (gmail.status)."""
+    if isinstance(error, RefusedError):
+        return error.reason or str(error.status)
+    if isinstance(error, NotFoundError):
+        return str(error) or "404"
+    if isinstance(error, TooLargeError):
+        return "too_large"
+    return "unauthorized" if isinstance(error, UnauthorizedError) else "unavailable"
+
+
 def _of_broker(error: str) -> GmailError:
     """The error of an answer of the broker's, which gave no access token."""
     if error in ("invalid_grant", "invalid_seal"):

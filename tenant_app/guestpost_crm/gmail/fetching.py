@@ -19,6 +19,7 @@ from guestpost_crm.gmail.errors import (
     RefusedError,
     TooLargeError,
     UnavailableError,
+    word,
 )
 from guestpost_crm.gmail.models import FetchItem, Mailbox
 from guestpost_crm.gmail.transfer import IN_MEMORY
@@ -71,12 +72,10 @@ class Fetching:
                 raise found.error
         except NotFoundError:
             forget(self._mailbox, item.gmail_id)
-        except RefusedError as error:
-            self._postpone(item, error.reason or str(error.status))
-        except TooLargeError:
-            self._postpone(item, "too large")
-        except UnavailableError:
-            self._postpone(item, "unavailable")
+        except (RefusedError, TooLargeError) as error:
+            self._postpone(item, word(error))
+        except UnavailableError as error:
+            self._postpone(item, word(error))
             raise
         else:
             if found.message is not None:
@@ -108,7 +107,7 @@ class Fetching:
                     self._store([each])
                 return
             log.error("a message could not be stored", mailbox=self._mailbox.pk, problem=type(error).__name__)
-            self._postpone(got[0][0], type(error).__name__)
+            self._postpone(got[0][0], "not_stored")
 
     def _set_labels(self, item: FetchItem, labels: Iterable[str]) -> None:
         with transaction.atomic():

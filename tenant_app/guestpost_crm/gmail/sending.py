@@ -28,6 +28,7 @@ from guestpost_crm.gmail.errors import (
     RefusedError,
     UnavailableError,
     UnreachableError,
+    word,
 )
 from guestpost_crm.gmail.models import Mailbox, OutboxMessage, OutboxState
 from guestpost_crm.inbox import mime, storage
@@ -108,13 +109,13 @@ def _send(message: OutboxMessage, gmail: Gmail) -> None:
         raise
     except NotFoundError as error:
         if message.thread is None:
-            _refused(message, str(error))
+            _refused(message, error)
             return
         # The thread is gone at Gmail; the answer still goes out, as a message of its own.
         message.thread = None
         _requeue(message, 0, "")
     except RefusedError as error:
-        _refused(message, error.reason or str(error.status))
+        _refused(message, error)
     except UnavailableError:
         # It may have been sent, or may still be: look before anything else.
         _doubt(message)
@@ -123,9 +124,9 @@ def _send(message: OutboxMessage, gmail: Gmail) -> None:
         _sent(message, str(answer.get("id", "")))
 
 
-def _refused(message: OutboxMessage, reason: str) -> None:
-    text = gettext_noop("Gmail refused it: %(reason)s.")
-    _finish(message, OutboxState.FAILED, kept(text, {"reason": reason[:100]}))
+def _refused(message: OutboxMessage, error: GmailError) -> None:
+    text = gettext_noop("Gmail refused it: “%(reason)s”.")
+    _finish(message, OutboxState.FAILED, kept(text, {"reason": word(error)[:100]}))
 
 
 def _look(message: OutboxMessage, gmail: Gmail) -> None:

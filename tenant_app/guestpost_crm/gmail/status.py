@@ -22,6 +22,15 @@ PROBLEMS = {
 }
 
 
+# Words that we have for what stopped a call; any other is Google's.
+_WORDS = {
+    "unavailable": gettext_lazy("no answer"),
+    "unauthorized": gettext_lazy("the access was not accepted"),
+    "too_large": gettext_lazy("too large"),
+    "not_stored": gettext_lazy("it could not be stored"),
+}
+
+
 class Kind(Enum):
     """The one word for it."""
 
@@ -79,6 +88,12 @@ def of(mailbox: Mailbox, counts: Counts, now: dt.datetime, quiet: float) -> Stat
         found = Status(Kind.LEVEL, level)
     found.problems = problems
     return found
+
+
+def said(word: str) -> str:
+    """Why a call failed, for people: what Google says as a quotation."""
+    known = _WORDS.get(word)
+    return str(known) if known else _("“%(word)s”") % {"word": word}
 
 
 def _stopped(mailbox: Mailbox, now: dt.datetime) -> Status | None:
@@ -172,7 +187,7 @@ def _problems(mailbox: Mailbox, counts: Counts, now: dt.datetime) -> list[str]:
         found.append(stuck % counts.stuck)
     expired = mailbox.watch_expires_at is not None and mailbox.watch_expires_at <= now
     if mailbox.watch_error or expired:
-        why = f" ({mailbox.watch_error})" if mailbox.watch_error else ""
+        why = f" ({said(mailbox.watch_error)})" if mailbox.watch_error else ""
         late = _("Gmail does not tell of new mail%s; it is asked every half minute instead.") % why
         found.append(late)
     elif mailbox.unnoticed >= NOT_BY_CHANCE:

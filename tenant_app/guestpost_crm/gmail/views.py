@@ -44,7 +44,7 @@ def _reasons() -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     rows = FetchItem.objects.filter(attempts__gte=STUCK).values_list("mailbox", "error").distinct()
     for key, error in rows.order_by("mailbox", "error")[:50]:
-        found[key].append(error)
+        found[key].append(status.said(error))
     return found
 
 

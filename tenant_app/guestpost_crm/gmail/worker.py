@@ -24,6 +24,7 @@ from guestpost_crm.gmail.errors import (
     GmailError,
     RateLimitedError,
     RefusedError,
+    word,
 )
 from guestpost_crm.gmail.models import FetchItem, Mailbox, MailboxState
 from guestpost_crm.gmail.pace import Pace
@@ -244,8 +245,7 @@ class Worker(threading.Thread):
             raise
         except GmailError as error:
             self._next_watch = time.monotonic() + _WAIT_FOR_WATCH
-            reason = error.reason if isinstance(error, RefusedError) else ""
-            mailbox.watch_error = (reason or type(error).__name__.removesuffix("Error"))[:60]
+            mailbox.watch_error = word(error)[:60]
             log.warning("no watch", mailbox=self._id, problem=mailbox.watch_error)
         else:
             mailbox.watch_error = ""

@@ -15,6 +15,9 @@ from email.header import decode_header
 from email.message import Message as Headers
 from typing import IO
 
+from guestpost_crm.outreach.told import gettext_noop as _
+from guestpost_crm.outreach.told import kept
+
 MOST_HEADER_BYTES = 256 * 1024
 MOST_PART_HEADER_BYTES = 16 * 1024
 MOST_PARTS = 500
@@ -41,7 +44,11 @@ class PartIndex:
 
 @dataclass
 class MessageIndex:
-    """What is known of a message without its bodies; `problem` when its structure is beyond the bounds."""
+    """What is known of a message without its bodies.
+
+    Attributes:
+        problem: what of its structure is beyond the bounds, as outreach.told keeps it.
+    """
 
     headers: Headers
     size: int = 0
@@ -60,7 +67,8 @@ def index(source: IO[bytes]) -> MessageIndex:
         # The parser of the standard library is not made for every thing that comes by mail.
         size = source.seek(0, io.SEEK_END)
         whole = PartIndex("application/octet-stream", "", "", "message.eml", "", True, 0, size)
-        return MessageIndex(Headers(), size, [whole], f"it can't be read ({type(error).__name__})")
+        problem = kept(_("it can't be read (%(error)s)"), {"error": type(error).__name__})
+        return MessageIndex(Headers(), size, [whole], problem)
 
 
 def headers(source: IO[bytes]) -> Headers:
@@ -123,9 +131,9 @@ class _Scanner:
             if len(self._boundaries) < MOST_DEPTH:
                 self._boundaries.append(b"--" + boundary.encode("latin-1", "replace"))
                 return
-            result.problem = f"more than {MOST_DEPTH} levels of parts"
+            result.problem = kept(_("more than %(most)s levels of parts"), {"most": MOST_DEPTH})
         if len(result.parts) >= MOST_PARTS:
-            result.problem = f"more than {MOST_PARTS} parts"
+            result.problem = kept(_("more than %(most)s parts"), {"most": MOST_PARTS})
             return
         result.parts.append(_leaf(headers, kind, self._offset))
 

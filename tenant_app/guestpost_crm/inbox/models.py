@@ -11,6 +11,8 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
+from guestpost_crm.outreach import told
+
 
 class Blob(models.Model):
     """A sequence of bytes, stored encrypted in chunks. `size` in bytes."""
@@ -108,7 +110,7 @@ class Message(models.Model):
 
     Attributes:
         sender, recipients, copies: headers as they stand.
-        problem: why a message could not be parsed as mail and is shown raw.
+        problem: why a message could not be parsed as mail and is shown raw, as outreach.told keeps it.
         automatic: nobody wrote it by hand.
         search: its words, found by guestpost_crm.inbox.search; None when they are still to be found.
     """
@@ -155,6 +157,11 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.gmail_id}"
+
+    @property
+    def told(self) -> str:
+        """Its problem in the language in use; empty when there is none."""
+        return told.shown(self.problem)
 
 
 class Part(models.Model):

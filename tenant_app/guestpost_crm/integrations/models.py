@@ -80,6 +80,15 @@ class DeliveryState(models.TextChoices):
     FAILED = "failed", _("Given up")
 
 
+# What a webhook's address answers with when it is not HTTP (outreach.linkcheck.client.FetchError).
+_PROBLEMS = {
+    "refused": _("this address may not be asked"),
+    "no-name": _("its name leads nowhere"),
+    "no-answer": _("it did not answer in time"),
+    "certificate": _("its certificate is not valid"),
+}
+
+
 class Delivery(models.Model):
     """One event for one webhook; its key is the `webhook-id` by which receivers know repetitions."""
 
@@ -107,3 +116,8 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+    @property
+    def told(self) -> str:
+        """Why there was no answer, in the language in use; empty when there was one."""
+        return str(_PROBLEMS.get(self.problem, self.problem))

@@ -43,9 +43,10 @@ def test_twenty_24332_frappe_37096_zero_1965_mail_lost_while_status_says_healthy
     google: GoogleStandin, mailbox: Any, address: str, mail: Callable[..., bytes]
 ) -> None:
     """As long as anything is missing the status does not say that everything is here."""
-    from django.utils import timezone
+    from django.utils import timezone, translation
     from guestpost_crm.gmail.models import FetchItem, Mailbox
     from guestpost_crm.gmail.status import Kind
+    from guestpost_crm.gmail.views import _reasons
     from guestpost_crm.gmail.worker import Worker
 
     Mailbox.objects.update(beat_at=timezone.now())
@@ -61,6 +62,9 @@ def test_twenty_24332_frappe_37096_zero_1965_mail_lost_while_status_says_healthy
     told = status_of(mailbox)
     assert told.kind == Kind.BEHIND
     assert "3 messages that can't be fetched" in told.sentence
+    FetchItem.objects.filter(pk=FetchItem.objects.earliest("pk").pk).update(error="too_large")
+    with translation.override("de"):
+        assert _reasons()[mailbox.pk] == ["„failedPrecondition“", "zu groß"]
     google.control.no_faults()
     FetchItem.objects.update(not_before=None)
     worker.step()
@@ -162,7 +166,7 @@ def test_inbox_zero_2980_watch_expiry_unnoticed(
     assert worker.step() <= UNTOLD_LOOK
     mailbox.refresh_from_db()
     assert (mailbox.is_watched, mailbox.watch_error) == (False, "forbidden")
-    assert any("asked every half minute" in problem for problem in status_of(mailbox).problems)
+    assert any("(“forbidden”); it is asked every half minute" in each for each in status_of(mailbox).problems)
 
 
 def test_twenty_24034_unbounded_concurrency(
@@ -298,7 +302,7 @@ def test_trycompai_33_cursor_moved_past_failures(
     level(mailbox)
     assert stored(mailbox) == {good["id"]}
     item = FetchItem.objects.get()
-    assert (item.gmail_id, item.error, item.attempts) == (bad["id"], "ValueError", 1)
+    assert (item.gmail_id, item.error, item.attempts) == (bad["id"], "not_stored", 1)
     monkeypatch.setattr(services, "store_all", store)
     FetchItem.objects.update(not_before=None)
     level(mailbox)

@@ -320,11 +320,15 @@ def test_no_reminder_is_set_for_what_was_answered_before_its_sending_was_known(
 def test_what_gmail_refuses_has_failed_with_its_reason(
     google: GoogleStandin, address: str, queue: Callable[..., Any], work_off: Callable[[], None]
 ) -> None:
+    from django.utils import translation
+
     message = queue()
     google.control.fault("messages.send", account=address, status=400, reason="invalidArgument")
     work_off()
     message.refresh_from_db()
-    assert (message.state, message.told) == ("failed", "Gmail refused it: invalidArgument.")
+    assert (message.state, message.told) == ("failed", "Gmail refused it: “invalidArgument”.")
+    with translation.override("de"):
+        assert message.told == "Gmail hat abgelehnt: „invalidArgument“."
 
 
 @pytest.mark.promise("P4.2")
@@ -341,7 +345,7 @@ def test_an_answer_goes_out_although_its_thread_is_gone_and_is_not_tried_for_eve
     google.control.fault("messages.send", account=address, status=404, reason="notFound", count=None)
     work_off()
     refused.refresh_from_db()
-    assert (refused.state, refused.told) == ("failed", "Gmail refused it: notFound.")
+    assert (refused.state, refused.told) == ("failed", "Gmail refused it: “notFound”.")
     assert len(sent(google, address)) == 1
 
 

@@ -205,6 +205,7 @@ def test_what_no_parser_understands_is_kept_and_shown_raw(
     import email
 
     from django.test import Client
+    from django.utils import translation
     from guestpost_crm.inbox.models import Message
 
     def broken(*_: Any, **__: Any) -> None:
@@ -215,7 +216,9 @@ def test_what_no_parser_understands_is_kept_and_shown_raw(
         patch.setattr(email, "message_from_bytes", broken)
         level(mailbox)
     message = Message.objects.get()
-    assert message.problem == "it can't be read (RecursionError)"
+    assert message.told == "it can't be read (RecursionError)"
+    with translation.override("de"):
+        assert message.told == "sie lässt sich nicht lesen (RecursionError)"
     page = Client(headers={"host": "acme.localhost"})
     page.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     shown = page.get(f"/threads/{message.thread_id}").content.decode()

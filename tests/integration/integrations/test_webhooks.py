@@ -189,7 +189,7 @@ def test_nothing_is_delivered_to_private_addresses(
     hook(url, "site.archived")
     sites.mark(person("member"), make.site(), archived=True)
     assert Deliverer().step()
-    assert Delivery.objects.get().problem == "refused"
+    assert Delivery.objects.get().told == "this address may not be asked"
 
 
 def test_what_was_delivered_long_ago_is_forgotten(hook: Callable[..., Any]) -> None:
