@@ -148,9 +148,18 @@ def test_revoking_at_google_is_noticed_and_told(
     # A running access token ends at once at Google; the next call meets the refusal.
     until("the page to tell", lambda: "Needs consent" in person.get("/mailboxes").text, seconds=60)
     assert "Connect the mailbox again" in person.get("/mailboxes").text
+    [notice] = until("the notice by mail", lambda: told_by_mail(control, tenant), seconds=30)
+    assert f"{tenant.url}/mailboxes" in notice["text"]
+    assert tenant.owner not in notice["text"]
     journey.connect_mailbox(person)
     until(
         "the mail that came meanwhile",
         lambda: any("After revocation" in line for line in journey.subjects(person)),
         seconds=30,
     )
+
+
+def told_by_mail(control: Control, tenant: Any) -> list[dict[str, Any]]:
+    """What the CRM wrote to its owner of a mailbox that stopped."""
+    subject = f"{tenant.name}: a mailbox has stopped"
+    return [each for each in control.relayed(tenant.owner) if each["subject"] == subject]

@@ -61,7 +61,11 @@ def _lines(
             "Orders is the board from prospect to paid; Sites, Contacts, Offers, Invoices, Reports go with"
             " it.",
         ),
-        ("Invite", f"{colleague} at Team, then sign in as her in a private window. Nobody else gets in."),
+        (
+            "Invite",
+            f"{colleague} at Team, then sign in as her in a private window. Nobody else gets in. What the CRM"
+            f" writes to her is at {dashboard.replace('//dashboard.', '//google.')}/_standin/relayed.",
+        ),
         (
             "Look",
             f'eval "$(make -s cluster-env{which})" puts kubectl and helm of this cluster into your shell;'

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import uvicorn
+from aiosmtpd.controller import Controller
 
 from google_standin.app import create
 from google_standin.oauth import Client
@@ -22,6 +23,7 @@ def main() -> None:
     parser.add_argument(
         "--clients", type=Path, help="JSON file: {id: {client_secret, redirect_uris, project}}"
     )
+    parser.add_argument("--smtp-port", type=int, help="serve the SMTP relay on this port too, without TLS")
     options = parser.parse_args()
     application = create(options.issuer, os.environ.get("PUBSUB_EMULATOR_HOST", ""))
     if options.clients:
@@ -29,6 +31,9 @@ def main() -> None:
             application.state.standin.oauth.clients[identifier] = Client(
                 identifier, client["client_secret"], tuple(client["redirect_uris"]), client.get("project", "")
             )
+    if options.smtp_port:
+        relay = application.state.standin.relay
+        Controller(relay, hostname=options.host, port=options.smtp_port).start()
     uvicorn.run(application, host=options.host, port=options.port, log_level="warning", access_log=False)
 
 

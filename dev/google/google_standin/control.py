@@ -149,6 +149,11 @@ async def get_usage(request: Request) -> Response:
     )
 
 
+async def get_relayed(request: Request) -> Response:
+    """GET relayed: from, to, subject and text of what the SMTP relay took. Query: to, one address."""
+    return JSONResponse(state_of(request).relay.taken(request.query_params.get("to", "")))
+
+
 async def delete_usage(request: Request) -> Response:
     """DELETE usage: begin counting anew."""
     state_of(request).quota.forget()
@@ -199,5 +204,6 @@ ROUTES = [
     Route("/_standin/faults", delete_faults, methods=["DELETE"]),
     Route("/_standin/usage", get_usage, methods=["GET"]),
     Route("/_standin/usage", delete_usage, methods=["DELETE"]),
+    Route("/_standin/relayed", get_relayed, methods=["GET"]),
     Route("/_standin/settings", put_settings, methods=["PUT"]),
 ]

@@ -15,6 +15,7 @@ from google_standin.faults import Fault, Faults
 from google_standin.keys import Kms
 from google_standin.oauth import OAuth
 from google_standin.quota import Quota
+from google_standin.relay import Relay
 from google_standin.store import Store
 from google_standin.watch import Watches
 
@@ -46,6 +47,7 @@ class State:
         self.faults = Faults()
         self.watches = Watches(self.store, self.faults, pubsub_host)
         self.kms = Kms()
+        self.relay = Relay()
         self.keep_message_ids = False
         self.most_on_page = 500
         self.latency = 0.0

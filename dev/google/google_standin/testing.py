@@ -136,6 +136,11 @@ class Control:
         answer: dict[str, Any] = self._ask("GET", "/usage")
         return answer
 
+    def relayed(self, to: str) -> list[dict[str, Any]]:
+        """What our programs wrote to an address through the SMTP relay, the oldest first."""
+        answer: list[dict[str, Any]] = self._ask("GET", "/relayed", params={"to": to})
+        return answer
+
     def forget_usage(self) -> None:
         """Begin counting anew."""
         self._ask("DELETE", "/usage")
