@@ -90,10 +90,14 @@ def api_call(method: str, path: str, *, watches: bool, ours: bool, body: bytes) 
     """
     parts = path.strip("/").split("/")
     parts = parts[2:] if parts[0] == "api" else parts[3:]
+    namespace = ""
     if parts[:1] == ["namespaces"] and len(parts) > 2:
-        parts = parts[2:]
+        namespace, parts = parts[1], parts[2:]
     if method == "POST":
         parts.append(json.loads(body).get("metadata", {}).get("name", ""))
+    elif len(parts) == 1 and namespace:
+        # One namespace's, which is another call than that for all of them.
+        parts[0] += f" in {namespace}"
     writes = method != "GET"
     found = TENANT.search(path) or (TENANT.search(body.decode(errors="replace")) if writes else None)
     verb = "WATCH" if watches else method
@@ -186,8 +190,10 @@ class Script:
     def calls(self, tenant: str) -> Counter[str]:
         """How often each call was made for a tenant or for nobody in particular; watches aside."""
         with self._lock:
-            both = self._calls.get(tenant, Counter()) + self._calls.get("", Counter())
-            return Counter({what: number for what, number in both.items() if "WATCH " not in what})
+            mine, nobodys = self._calls.get(tenant, Counter()), self._calls.get("", Counter())
+            if twice := mine.keys() & nobodys.keys():
+                raise AssertionError(f"a point would be met twice: {sorted(twice)}")
+            return Counter({what: n for what, n in (mine + nobodys).items() if "WATCH " not in what})
 
     def writes(self, what: str) -> bool:
         """Whether a call of this name was seen to change anything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import time
 import uuid
 from collections import Counter
@@ -44,6 +45,8 @@ QUIET_SECONDS = 3.5
 PATIENCE = 45.0
 # How often an operator that cannot start is started again.
 STARTS = 8
+# Each once: what is kept of a release that was there before would be written once less.
+RELEASES = itertools.count(1)
 
 
 class Program(Protocol):
@@ -164,7 +167,7 @@ class Stage:
     async def deploy(self) -> None:
         """Replace the operator by one with the next release."""
         async with self._lock:
-            self.version += 1
+            self.version = next(RELEASES)
             await self._start()
 
     @contextlib.asynccontextmanager

@@ -25,6 +25,7 @@ WRITE = Call("PATCH deployments/web", writes=True, tenant=TENANT)
     [
         ("PATCH", f"/apis/apps/v1/namespaces/gpt-{TENANT}/deployments/web", "", "PATCH deployments/web"),
         ("GET", f"/api/v1/namespaces/gpt-{TENANT}", "", "GET namespaces/gpt-T"),
+        ("GET", f"/api/v1/namespaces/gpt-{TENANT}/configmaps", "", "GET configmaps in gpt-T"),
         ("POST", "/api/v1/namespaces", f'{{"metadata":{{"name":"gpt-{TENANT}"}}}}', "POST namespaces/gpt-T"),
         (
             "DELETE",
@@ -73,6 +74,25 @@ def test_what_is_about_nobody_counts_for_who_is_looked_at():
     assert script.meet(Call(WRITE.what, writes=True, tenant="t9999999999")) is Fate.PASS
     assert script.meet(Call("POST configmaps/revision-HASH", writes=True)) is Fate.BROKEN
     assert script.calls(TENANT) == {"POST configmaps/revision-HASH": 1}
+
+
+def test_a_list_of_one_namespace_is_another_call_than_that_of_all():
+    whole = api_call("GET", "/api/v1/configmaps", watches=False, ours=True, body=b"")
+    one = api_call("GET", f"/api/v1/namespaces/gpt-{TENANT}/configmaps", watches=False, ours=True, body=b"")
+    assert (whole.tenant, one.tenant) == ("", TENANT)
+    script = Script()
+    script.begin({TENANT: (Point(whole.what, 1, Fate.BROKEN),)})
+    assert [script.meet(each) for each in (whole, one)] == [Fate.BROKEN, Fate.PASS]
+    assert script.calls(TENANT) == {whole.what: 1, one.what: 1}
+
+
+def test_calls_of_one_name_about_somebody_and_nobody_are_told():
+    script = Script()
+    script.begin({TENANT: ()})
+    script.meet(WRITE)
+    script.meet(Call(WRITE.what, writes=True))
+    with pytest.raises(AssertionError, match="met twice"):
+        script.calls(TENANT)
 
 
 def test_messaging_that_is_away_answers_nobody():
