@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -103,10 +103,17 @@ async def faults(
 ) -> Tally:
     """Have a call fail at each of these points, several tenants at once and each of them several times."""
     tally, begin = Tally(lifecycle.name, fate.value), time.monotonic()
-    for batch in batches(spread(points, EACH), 1 if lifecycle.reuse else BATCH):
-        subjects = await stage.prepare(lifecycle, len(batch))
-        await _suffer(stage, lifecycle, list(zip(subjects, batch, strict=True)), wanted, tally)
+    if lifecycle.reuse:
+        # It goes through it again and again: what begins it begins for all, so that no two can at a time.
+        subjects = await stage.prepare(lifecycle, 1)
+        for some in spread(points, EACH):
+            await _suffer(stage, lifecycle, [(subjects[0], some)], wanted, tally)
         await stage.clear(subjects)
+    else:
+        for batch in batches(spread(points, EACH), BATCH):
+            subjects = await stage.prepare(lifecycle, len(batch))
+            await _suffer(stage, lifecycle, list(zip(subjects, batch, strict=True)), wanted, tally)
+            await stage.clear(subjects)
     tally.seconds = time.monotonic() - begin
     return tally
 
@@ -149,12 +156,25 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, name, seconds)
 
 
-def today(things: Sequence[T]) -> Sequence[T]:
-    """Those of this run: part k of n by RELIABILITY_PART=k/n; by default each day another part."""
+def today(things: Sequence[T], seconds: Callable[[T], float] = lambda thing: 1.0) -> Sequence[T]:
+    """Those of this run: part k of n by RELIABILITY_PART=k/n; by default each day another part.
+
+    Args:
+        things: neighbours are tried on the same day: what they have in common is done once.
+        seconds: about how long one takes, so that no day has much more to do than another.
+    """
     day = dt.datetime.now(dt.UTC).toordinal() % PARTS + 1
     number, _, parts = os.environ.get("RELIABILITY_PART", f"{day}/{PARTS}").partition("/")
     k, n = int(number), int(parts)
-    return things[len(things) * (k - 1) // n : len(things) * k // n]
+    ends = list(itertools.accumulate(map(seconds, things)))
+    # Each belongs to the part that its middle lies in.
+    middles = [(end - seconds(thing) / 2) / ends[-1] * n for thing, end in zip(things, ends, strict=True)]
+    return [thing for thing, middle in zip(things, middles, strict=True) if k - 1 <= middle < k]
+
+
+def share(items: Sequence[T], k: int, n: int) -> Sequence[T]:
+    """The k-th of n parts of the items, counting from 1."""
+    return items[len(items) * (k - 1) // n : len(items) * k // n]
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import operator
 import random
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,10 @@ WRITES: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "wri
 KILLED = 16
 # Points that one test tries, so that several processes have something to do to the end.
 AT_ONCE = 16
+# Tests that the calls of a lifecycle with many are divided among.
+SHARES = {"erase": 4, "upgrade": 2, "rotate": 2}
 MODES = ("dropped", "delayed", "repeated")
 PROMISES = {"export": "P9.1", "rotate": "P8.1", "grant": "P6.1", "erase": "P9.2"}
-
-
-def by_lifecycle(points: Sequence[tuple[str, Point]]) -> list[Any]:
-    """Parameters of a test: each lifecycle with some of its points, and the promise that hangs on it."""
-    found = []
-    for name in LIFECYCLES:
-        marks = [pytest.mark.promise(each) for word, each in PROMISES.items() if word == name.split()[0]]
-        mine = [each for of, each in points if of == name]
-        for number, some in enumerate(reliability.batches(mine, AT_ONCE), 1):
-            found.append(pytest.param(name, some, id=f"{name}-{number}", marks=marks))
-    return found
 
 
 def usual(number: str | int) -> int:
@@ -51,20 +43,77 @@ def written(name: str) -> dict[str, int]:
     return {what: usual(number) for what, number in WRITES[name].items()}
 
 
-def sampled() -> list[tuple[str, Point]]:
-    """Points for SIGKILL, the same ones each time."""
+@dataclass(frozen=True)
+class Trial:
+    """Something to be tried with a lifecycle.
+
+    Attributes:
+        fault: which test does it: dies, killed, fails, or watch.
+        what: where the operator dies; how which share of calls fails; what becomes of watch events.
+        seconds: about how long it takes.
+    """
+
+    fault: str
+    lifecycle: str
+    what: Any
+    seconds: float
+
+
+def trials() -> list[Trial]:
+    """All that there is to try, one lifecycle after the other."""
     chosen = random.Random(4)  # noqa: S311  # no secret
     found = []
     for name in LIFECYCLES:
-        points = deaths(written(name))
-        found += [(name, each) for each in chosen.sample(points, -(-len(points) // KILLED))]
+        points, shares = deaths(written(name)), SHARES.get(name, 1)
+        found += [Trial("dies", name, each, 2.5) for each in points]
+        # The same ones each time.
+        found += [
+            Trial("killed", name, each, 14) for each in chosen.sample(points, -(-len(points) // KILLED))
+        ]
+        found += [
+            Trial("fails", name, (fate, k, shares), 25 if fate is Fate.SILENT else 10)
+            for fate in FAULTS
+            for k in range(1, shares + 1)
+        ]
+        found += [Trial("watch", name, mode, 8) for mode in MODES]
     return found
 
 
-CRASHES = by_lifecycle(today([(name, each) for name in LIFECYCLES for each in deaths(written(name))]))
-KILLS = by_lifecycle(today(sampled()))
-FAULTY = today([(name, fate) for name in LIFECYCLES for fate in FAULTS])
-WATCHED = today([(name, mode) for name in LIFECYCLES for mode in MODES])
+TODAY = today(trials(), operator.attrgetter("seconds"))
+
+
+def one_each(fault: str) -> list[Any]:
+    """Parameters of a test that tries one thing at a time."""
+    return [
+        pytest.param(
+            each.lifecycle, each.what, id=f"{each.lifecycle}-{called(each.what)}", marks=marks(each.lifecycle)
+        )
+        for each in TODAY
+        if each.fault == fault
+    ]
+
+
+def several_each(fault: str) -> list[Any]:
+    """Parameters of a test that tries several points of a lifecycle at a time."""
+    found = []
+    for name in LIFECYCLES:
+        points = [each.what for each in TODAY if (each.fault, each.lifecycle) == (fault, name)]
+        for number, some in enumerate(reliability.batches(points, AT_ONCE), 1):
+            found.append(pytest.param(name, some, id=f"{name}-{number}", marks=marks(name)))
+    return found
+
+
+def marks(name: str) -> list[Any]:
+    """The promise that hangs on a lifecycle."""
+    return [pytest.mark.promise(each) for word, each in PROMISES.items() if name.startswith(word)]
+
+
+def called(what: Any) -> str:
+    """What stands for it in a test's name: "dropped", "409", or "409-2" where there are several shares."""
+    if isinstance(what, str):
+        return what
+    fate, k, shares = what
+    return f"{fate.value}-{k}" if shares > 1 else str(fate.value)
 
 
 def check(tally: Tally, record_property: Any) -> None:
@@ -83,7 +132,7 @@ def listed(name: str, found: Counter[str]) -> None:
         assert found[what] == number or (str(number).endswith("+") and found[what] > 0), what
 
 
-@pytest.mark.parametrize(("name", "points"), CRASHES)
+@pytest.mark.parametrize(("name", "points"), several_each("dies"))
 async def test_the_end_is_the_same_wherever_the_operator_dies(
     stage: Stage, name: str, points: list[Point], record_property: Any
 ) -> None:
@@ -92,7 +141,7 @@ async def test_the_end_is_the_same_wherever_the_operator_dies(
     check(await reliability.crashes(stage, LIFECYCLES[name], points, recording.end), record_property)
 
 
-@pytest.mark.parametrize(("name", "points"), KILLS)
+@pytest.mark.parametrize(("name", "points"), several_each("killed"))
 async def test_the_end_is_the_same_wherever_the_process_is_killed(
     killed_stage: Stage, name: str, points: list[Point], record_property: Any
 ) -> None:
@@ -101,16 +150,17 @@ async def test_the_end_is_the_same_wherever_the_process_is_killed(
     check(tally, record_property)
 
 
-@pytest.mark.parametrize(("name", "fate"), FAULTY, ids=[f"{name}-{fate.value}" for name, fate in FAULTY])
+@pytest.mark.parametrize(("name", "what"), one_each("fails"))
 async def test_the_end_is_the_same_whichever_call_fails(
-    stage: Stage, name: str, fate: Fate, record_property: Any
+    stage: Stage, name: str, what: tuple[Fate, int, int], record_property: Any
 ) -> None:
+    fate, k, shares = what
     recording = await stage.fault_free(LIFECYCLES[name])
-    points = faults(recording.calls, recording.writes, fate)
+    points = reliability.share(faults(recording.calls, recording.writes, fate), k, shares)
     check(await reliability.faults(stage, LIFECYCLES[name], points, recording.end, fate), record_property)
 
 
-@pytest.mark.parametrize(("name", "mode"), WATCHED, ids=[f"{name}-{mode}" for name, mode in WATCHED])
+@pytest.mark.parametrize(("name", "mode"), one_each("watch"))
 async def test_the_end_is_the_same_whatever_becomes_of_watch_events(
     stage: Stage, name: str, mode: str, record_property: Any
 ) -> None:

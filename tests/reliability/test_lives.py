@@ -29,6 +29,8 @@ from operator_truth import HIBERNATED, RUNNING, SUSPENDED, Life
 MOST = 3
 ALL = os.environ.get("RELIABILITY_PART") == "1/1"
 EXAMPLES, STEPS = (40, 30) if ALL else (3, 12)
+# For all of them: many take longer than a test may.
+SECONDS = 3600 if ALL else 600
 
 which = st.integers(0, MOST - 1)
 states = st.sampled_from([RUNNING, SUSPENDED, HIBERNATED])
@@ -148,6 +150,7 @@ def lives(plane: Any, addresses: None) -> Iterator[Lives]:
             yield running
 
 
+@pytest.mark.timeout(SECONDS)
 @pytest.mark.promise("P8.2")
 @pytest.mark.promise("P9.2")
 def test_in_any_order_nobody_elses_is_touched_nothing_is_left_and_no_status_lies(lives: Lives) -> None:
