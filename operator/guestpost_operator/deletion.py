@@ -108,6 +108,9 @@ def answers(tenant: Tenant, requests: Sequence[Request], clock: DeletionStatus |
         elif request.name not in newest:
             # A later one took its place, and it is about to go.
             continue
+        elif request.spec.type == ERASE and clock is None and not tenant.deleting:
+            # It came while this pass was under way: the next one knows when it is due.
+            continue
         elif request.spec.type == CANCEL and clock is not None:
             message = "the service itself asks for the erasure too, and only it can take that back"
             found[request.name] = Answer(ACCEPTED, "RequestedByStaff", message, clock.erase_after)

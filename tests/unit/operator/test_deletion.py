@@ -171,3 +171,16 @@ def test_the_last_word_counts_whatever_came_before(kinds: list[str]) -> None:
     assert (clock is not None) == (kinds[-1:] == ["Erase"])
     assert list(deletion.answers(acme, found, clock)) == [each.name for each in found[-1:]]
     assert deletion.stale(acme, found, NOW) == found[:-1]
+
+
+def test_a_request_that_came_during_a_pass_is_answered_by_the_next_which_knows_when_it_is_due(
+    tenant: Any,
+) -> None:
+    acme, erase = tenant(**WEEK), request("Erase")
+    assert deletion.answers(acme, [erase], None) == {}
+    assert (
+        deletion.answers(acme, [erase], deletion.asked(acme, [erase], NOW))["erase-10"].erase_after == AFTER
+    )
+    # Once it has begun its time is the status's, or nobody's any more.
+    begun = request("Erase", phase="Accepted")
+    assert list(deletion.answers(tenant(deleting=True, **WEEK), [begun], None)) == ["erase-10"]
