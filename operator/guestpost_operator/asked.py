@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from guestpost_operator import status
 from guestpost_operator.inventory import version_of
 from guestpost_operator.revision import Object
 
@@ -32,6 +33,25 @@ class Asked:
             return set()
         there[metadata["name"]] = dict(obj)
         return {metadata["namespace"]}
+
+    def answered(self, obj: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+        """Take note of the answer to a status write of ours.
+
+        Args:
+            obj: the answer.
+            changes: merge patch of the status that was written.
+
+        Returns:
+            Whether there is more than we wrote and knew: of that no watch tells, for it is old news by then.
+        """
+        metadata = obj["metadata"]
+        known = self._objects.get((obj["kind"], metadata["namespace"]), {}).get(metadata["name"])
+        self.observe(obj)
+        if known is None:
+            return True
+        expected = status.merged(known.get("status") or {}, changes)
+        found = obj.get("status") or {}
+        return expected != found or known["metadata"].get("generation") != metadata.get("generation")
 
     def forget(self, obj: Mapping[str, Any]) -> set[str]:
         """Take note that an object is gone; news of an earlier object of that name are ignored."""

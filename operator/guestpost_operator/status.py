@@ -308,3 +308,17 @@ def patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
             else:
                 changes[key] = new[key]
     return changes
+
+
+def merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> Object:
+    """What the API server makes of a merge patch."""
+    found: Object = {**old}
+    for key, value in changes.items():
+        if value is None:
+            found.pop(key, None)
+        elif isinstance(value, Mapping):
+            before = found.get(key)
+            found[key] = merged(before if isinstance(before, Mapping) else {}, value)
+        else:
+            found[key] = value
+    return found

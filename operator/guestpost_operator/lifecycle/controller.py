@@ -337,7 +337,12 @@ class Controller:
         return "skipped", 0.0
 
     async def _write(self, entry: Entry, new: Object, *, urgent: bool) -> bool:
-        """Write the status if it changed. False when put off: mere progress, soon after the last."""
+        """Write the status if it changed.
+
+        Returns:
+            False when it has to be looked at again: put off, as mere progress soon after the last; or more is
+            there than was known, such as a write of ours whose answer was lost.
+        """
         old = status_of(entry)
         changes = status.patch(old, new)
         if not changes:
@@ -347,7 +352,7 @@ class Controller:
             return False
         entry.answered(await self._reporter.write(entry.body, changes, new))
         entry.written = moment
-        return True
+        return not status.patch(status_of(entry), new)
 
     def _jittered(self) -> float:
         return self._resync * random.uniform(0.9, 1.1)  # noqa: S311  # jitter, not a secret

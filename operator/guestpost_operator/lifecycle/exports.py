@@ -15,7 +15,7 @@ from guestpost_operator.api.part import problems
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.asked import Asked
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import ConflictError, NotFoundError
+from guestpost_operator.backends.errors import NotFoundError
 from guestpost_operator.backends.kinds import EXPORT, PERSISTENT_VOLUME, VOLUME_CLAIM
 from guestpost_operator.exports import Place, Run, Verdict
 from guestpost_operator.lifecycle.memory import Memory
@@ -100,7 +100,7 @@ class Exports:
         return exports.decide(self._of(tenant), place, self._now())
 
     async def _tell(self, verdict: Verdict, problem: Step | None) -> bool:
-        """Whether another pass has to follow: what is rendered for the export has just become another."""
+        """Whether another pass has to follow: the export, or what is rendered for it, is another now."""
         export = verdict.export
         now = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         changes = exports.status(verdict, problem, now)
@@ -110,14 +110,14 @@ class Exports:
             written = await self._cluster.merge_status(
                 EXPORT, export.name, export.namespace, export.uid, changes
             )
-        except (NotFoundError, ConflictError):
-            # It is gone, or another one has its name: the watch tells.
+        except NotFoundError:
+            # It is gone: the watch tells. A conflict may be the API server itself, so that it is tried again.
             return False
         written["kind"] = EXPORT.name
-        self._asked.observe(written)
+        more = self._asked.answered(written, changes)
         log.info("export", export=export.name, phase=verdict.phase, reason=verdict.reason)
         # Its time may have run out since this pass was rendered; of what we wrote ourselves nobody tells us.
-        return "volumeSize" in changes or ("phase" in changes and verdict.run is None)
+        return more or "volumeSize" in changes or ("phase" in changes and verdict.run is None)
 
     async def _release_volume(self, verdict: Verdict, memory: Memory) -> None:
         """Have the archive's volume go with its claim, also where the storage class retains volumes."""

@@ -15,7 +15,7 @@ from guestpost_operator.api.request import Contact, Request
 from guestpost_operator.api.tenant import DeletionStatus, Tenant, parse
 from guestpost_operator.asked import Asked
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import ConflictError, NotFoundError
+from guestpost_operator.backends.errors import NotFoundError
 from guestpost_operator.backends.kinds import REQUEST, TENANT
 from guestpost_operator.revision import Object
 
@@ -64,7 +64,8 @@ class Requests:
         Raises:
             BackendError: when something could not be written.
         """
-        await self.answer(tenant, clock)
+        if await self.answer(tenant, clock):
+            return 0.0
         if clock is None:
             return None
         left = (deletion.moment(clock.erase_after) - self._now()).total_seconds()
@@ -74,16 +75,21 @@ class Requests:
             return None
         return AGAIN_SECONDS
 
-    async def answer(self, tenant: Tenant, clock: DeletionStatus | None) -> None:
-        """Answer all requests, and remove those that count no more (BackendError)."""
-        requests = self._of(tenant)
+    async def answer(self, tenant: Tenant, clock: DeletionStatus | None) -> bool:
+        """Answer all requests, and remove those that count no more (BackendError).
+
+        Returns:
+            Whether they have to be looked at again: one is another by now.
+        """
+        requests, again = self._of(tenant), False
         for name, answer in deletion.answers(tenant, requests, clock).items():
             request = next(each for each in requests if each.name == name)
             changes = deletion.status(request, answer, deletion.written(self._now()))
-            if changes:
-                await self._tell(request, changes)
+            if changes and await self._tell(request, changes):
+                again = True
         for request in deletion.stale(tenant, requests, self._now()):
             await self._cluster.delete(REQUEST, request.name, request.namespace, request.uid)
+        return again
 
     async def _begin(self, tenant: Tenant, told: DeletionStatus) -> bool:
         """Delete the tenant. False when it was taken back, or anything changed since it was told."""
@@ -104,17 +110,19 @@ class Requests:
     def _of(self, tenant: Tenant) -> list[Request]:
         return _read(self._asked.of(REQUEST.name, tenant.namespace))
 
-    async def _tell(self, request: Request, changes: Object) -> None:
+    async def _tell(self, request: Request, changes: Object) -> bool:
+        """Whether it is another now than it was taken for."""
         try:
             written = await self._cluster.merge_status(
                 REQUEST, request.name, request.namespace, request.uid, changes
             )
-        except (NotFoundError, ConflictError):
-            # It is gone, or another one has its name: the watch tells.
-            return
+        except NotFoundError:
+            # It is gone: the watch tells. A conflict may be the API server itself, so that it is tried again.
+            return False
         written["kind"] = REQUEST.name
-        self._asked.observe(written)
+        more = self._asked.answered(written, changes)
         log.info("request answered", request=request.name, type=request.spec.type, phase=changes.get("phase"))
+        return more
 
 
 def _read(bodies: Iterable[Object]) -> list[Request]:

@@ -19,7 +19,7 @@ from guestpost_operator.api.part import problems
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.asked import Asked
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import ConflictError, NotFoundError
+from guestpost_operator.backends.errors import NotFoundError
 from guestpost_operator.backends.kinds import GRANT, JOB, SECRET
 from guestpost_operator.inventory import Inventory, Key
 from guestpost_operator.lifecycle.memory import Memory
@@ -131,7 +131,7 @@ class Grants:
         return Step(done=False, reason="Ended", message=message)
 
     async def _tell(self, verdict: Verdict, ready: Step | None) -> bool:
-        """Whether something was written that changes what is rendered."""
+        """Whether another pass has to follow: the grant, or what is rendered for it, is another now."""
         grant = verdict.grant
         now = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         changes = support.status(verdict, ready, now)
@@ -139,13 +139,13 @@ class Grants:
             return False
         try:
             written = await self._cluster.merge_status(GRANT, grant.name, grant.namespace, grant.uid, changes)
-        except (NotFoundError, ConflictError):
-            # It is gone, or another one has its name: the watch tells.
+        except NotFoundError:
+            # It is gone: the watch tells. A conflict may be the API server itself, so that it is tried again.
             return False
         written["kind"] = GRANT.name
-        self._asked.observe(written)
+        more = self._asked.answered(written, changes)
         log.info("support grant", grant=grant.name, phase=verdict.phase, reason=verdict.reason)
-        return "shell" in changes
+        return more or "shell" in changes
 
 
 def _rests(tenant: Tenant) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from guestpost_operator.asked import Asked
 
 
@@ -53,3 +54,33 @@ def test_what_a_list_does_not_hold_is_gone_unless_it_is_newer() -> None:
     assert asked.keep_only("TenantExport", [("gpt-acme", "kept")], since=5) == {"gpt-acme", "gpt-beta"}
     assert named(asked) == ["kept", "newer"]
     assert named(asked, "gpt-beta") == []
+
+
+WROTE = {"phase": "Pending"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "more"),
+    [
+        ({"status": {"phase": "Pending", "url": "u"}}, False),
+        ({"status": {"phase": "Pending", "url": "another"}}, True),
+        ({"status": {"phase": "Pending", "url": "u", "downloadedAt": "12:00"}}, True),
+        ({"status": {"phase": "Pending", "url": "u"}, "generation": 2}, True),
+    ],
+    ids=[
+        "as written",
+        "another by a write that was not answered",
+        "the pod wrote too",
+        "somebody changed it",
+    ],
+)
+def test_what_an_answer_tells_beside_what_was_written_is_looked_at(
+    answer: dict[str, Any], more: bool
+) -> None:
+    asked = Asked()
+    before, after = obj("a", 1), obj("a", 3)
+    before["metadata"]["generation"], after["metadata"]["generation"] = 1, answer.get("generation", 1)
+    asked.observe(before | {"status": {"url": "u"}})
+    assert asked.answered(after | {"status": answer["status"]}, WROTE) is more
+    # Of what came before it the watch may tell later: it is no news.
+    assert asked.observe(obj("a", 2)) == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from guestpost_operator import exports
 from guestpost_operator.api import export as api
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.asked import Asked
+from guestpost_operator.backends.errors import ConflictError, NotFoundError
 from guestpost_operator.exports import Place, Verdict
 from guestpost_operator.lifecycle.exports import Exports
 from guestpost_operator.lifecycle.memory import Memory
@@ -181,3 +183,24 @@ async def test_one_that_expires_while_a_pass_is_under_way_is_looked_at_again_at_
     assert await keeper.settle(tenant, {}, Memory()) == 0.0
     assert keeper.wanted(tenant) == ()
     assert await keeper.settle(tenant, {}, Memory()) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "again"), [(NotFoundError("gone"), False), (ConflictError("API server is busy"), True)]
+)
+async def test_a_status_that_is_not_taken_is_written_again_unless_the_export_is_gone(
+    make_tenant: Callable[..., Tenant], error: Exception, again: bool
+) -> None:
+    tenant, asked = make_tenant({"database": {"size": "20Gi"}}), Asked()
+    metadata = {
+        "name": "one",
+        "namespace": tenant.namespace,
+        "uid": "u",
+        "creationTimestamp": "2026-11-24T11:00:00Z",
+        "resourceVersion": "1",
+    }
+    asked.observe({"kind": "TenantExport", "metadata": metadata, "spec": {"requestedBy": "Staff"}})
+    keeper = Exports(AsyncMock(merge_status=AsyncMock(side_effect=error)), asked, now=lambda: NOON)
+    # What goes wrong with a pass is tried again.
+    with pytest.raises(ConflictError) if again else contextlib.nullcontext():
+        await keeper.settle(tenant, {}, Memory())

@@ -262,6 +262,7 @@ def merge(target: Any, patch: Any) -> Any:
 def test_a_patch_leads_from_one_status_to_the_other(old: dict[str, Any], new: dict[str, Any]) -> None:
     old, new = without_nulls(old), without_nulls(new)
     assert merge(old, status.patch(old, new)) == new
+    assert status.merged(old, status.patch(old, new)) == new
 
 
 def test_transition_times_follow_the_status_alone() -> None:
