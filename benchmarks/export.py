@@ -58,7 +58,7 @@ def fill(messages: int, median: int, spread: float) -> None:
         median: of their sizes in bytes.
         spread: of the logarithm of the sizes; 0 makes all alike.
     """
-    from django.db import connection, transaction
+    from django.db import connection
     from django.utils import timezone
     from guestpost_crm.accounts.models import Person, Role
     from guestpost_crm.gmail.models import Mailbox
@@ -73,15 +73,14 @@ def fill(messages: int, median: int, spread: float) -> None:
     chance = random.Random(1)  # noqa: S311 - made-up mail
     filler = b"Our price for a guest post is 120 USD, live within five days.\r\n" * 40_000
     begun = timezone.now()
-    for start in range(0, messages, 500):
-        with transaction.atomic():
-            for number in range(start, min(start + 500, messages)):
-                size = min(int(chance.lognormvariate(0, spread) * median), len(filler))
-                head = (
-                    f"From: Bob <bob{number % 500}@site.example>\r\nSubject: Offer {number}\r\n\r\n".encode()
-                )
-                source = io.BytesIO(head + filler[:size])
-                services.store(mailbox, f"{number:x}", f"{number // 3:x}", ["INBOX"], begun, source)
+    for start in range(0, messages, 50):
+        some = []
+        for number in range(start, min(start + 50, messages)):
+            size = min(int(chance.lognormvariate(0, spread) * median), len(filler))
+            head = f"From: Bob <bob{number % 500}@site.example>\r\nSubject: Offer {number}\r\n\r\n".encode()
+            source = io.BytesIO(head + filler[:size])
+            some.append(services.Given(f"{number:x}", f"{number // 3:x}", ("INBOX",), begun, source))
+        services.store_all(mailbox, some)
 
 
 def run(folder: Path) -> tuple[float, float, dict[str, object]]:
