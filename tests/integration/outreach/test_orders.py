@@ -123,11 +123,15 @@ def test_the_board_shows_the_urgent_first_and_how_many_are_left(
     make.order(make.site("later.example"), due_on=make.day(9))
     make.order(make.site("urgent.example"), due_on=make.day(-1))
     make.order(make.site("whenever.example"))
+    make.order(make.site("xn--mller-kva.example"), stage="agreed", anchor='<b>"bold"</b>', price="80")
     text = page.get("/orders").content.decode()
     assert text.index("urgent.example") < text.index("later.example")
     assert "whenever.example" not in text
     assert "1 more" in text
-    assert "(overdue)" in text
+    assert text.count("(overdue)") == 1
+    assert '<span class="tile-anchor" dir="auto">&lt;b&gt;&quot;bold&quot;&lt;/b&gt;</span>' in text
+    assert 'aria-label="Move to “Writing” müller.example">→</button>' in text
+    assert "$80" in text
 
 
 def move(page: Any, value: str, **more: str) -> Any:

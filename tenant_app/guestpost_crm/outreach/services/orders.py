@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -134,9 +135,17 @@ class Card(NamedTuple):
     assigned: str | None
 
 
-def column(found: QuerySet[Order], stage: str) -> list[Card]:
-    """The orders of a stage that the board shows: the most urgent first."""
-    rows = found.filter(stage=stage).order_by(F("due_on").asc(nulls_last=True), "-pk")
+def columns(found: QuerySet[Order], wanted: Iterable[Stage]) -> dict[str, list[Card]]:
+    """The orders of each stage that the board shows, the most urgent first, in two queries."""
+    order = (F("due_on").asc(nulls_last=True), "-pk")
+    first, *others = (
+        found.filter(stage=stage).order_by(*order).values_list("pk", flat=True)[:SHOWN_IN_A_COLUMN]
+        for stage in wanted
+    )
+    shown = Order.objects.filter(pk__in=list(first.union(*others, all=True))).order_by(*order)
     names = ("pk", "site__domain", "link_lost", "anchor", "price", "currency", "due_on", "contact__name")
-    found_rows = rows.values_list(*names, "assigned__name", "assigned__email")[:SHOWN_IN_A_COLUMN]
-    return [Card._make((*row[:-2], row[-2] or row[-1])) for row in found_rows]
+    rows = shown.values_list("stage", *names, "assigned__name", "assigned__email")
+    cards: dict[str, list[Card]] = {}
+    for stage, *facts, name, address in rows:
+        cards.setdefault(stage, []).append(Card._make((*facts, name or address)))
+    return cards

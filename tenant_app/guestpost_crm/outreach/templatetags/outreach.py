@@ -9,13 +9,12 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.html import format_html
-from django.utils.safestring import mark_safe
 
 from guestpost_crm.outreach import domains
 from guestpost_crm.outreach.money import shown
-from guestpost_crm.outreach.services import billing, orders, placements
+from guestpost_crm.outreach.services import billing, placements
 
 register = template.Library()
 
@@ -115,53 +114,3 @@ def outside(address: str) -> str:
     if not address.lower().startswith(("http://", "https://")):
         return address
     return format_html('<a href="{}" rel="noopener noreferrer nofollow">{}</a>', address, address)
-
-
-@register.simple_tag(takes_context=True)
-def tile(context: dict[str, Any], card: orders.Card, column: dict[str, Any]) -> str:
-    """A card of the board. Not a template: there are hundreds of them on a page.
-
-    Args:
-        context: the page's; `today`, `due_words`, `lost_words` and whether the person may write.
-        card: the order.
-        column: with `before` and `after`, stages and the words for moving there.
-    """
-    site, due = domains.shown(card.domain), ""
-    if card.due_on is not None:
-        late = card.due_on < context["today"]
-        day = date_format(card.due_on, "j M Y")
-        due = format_html(
-            '<time datetime="{}"{}>{}{}</time>',
-            card.due_on.isoformat(),
-            _LATE if late else "",
-            day,
-            format_html('<span class="unseen"> {}</span>', context["due_words"]) if late else "",
-        )
-    moves = "".join(
-        format_html(
-            '<button name="move" value="{}.{}.{}" title="{}" aria-label="{} {}">{}</button>',
-            card.key, column["stage"].value, stage.value, words, words, site, arrow,
-        )
-        for stage, words, arrow in column["moves"]
-    )  # fmt: skip
-    return format_html(
-        '<li class="tile{}" data-order="{}"><a class="tile-title" href="{}/{}" draggable="false">{}</a>{}'
-        '<span class="tile-anchor" dir="auto">{}</span>'
-        '<span class="tile-facts"><strong>{}</strong> {}</span>'
-        '<span class="tile-facts faint"><span>{}</span><span>{}</span></span>{}</li>',
-        " alert" if card.link_lost else "",
-        card.key,
-        context["orders_address"],
-        card.key,
-        site,
-        format_html('<span class="mark bad">{}</span>', context["lost_words"]) if card.link_lost else "",
-        card.anchor,
-        shown(card.price, card.currency),
-        due,
-        card.contact or "",
-        card.assigned or "",
-        format_html('<span class="move">{}</span>', mark_safe(moves)) if moves else "",  # noqa: S308 - made above
-    )
-
-
-_LATE = mark_safe(' class="late"')

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from guestpost_crm.accounts.middleware import signed_in
 from guestpost_crm.inbox.models import Thread
+from guestpost_crm.outreach import tiles
 from guestpost_crm.outreach.forms.orders import OrderFilter, OrderForm
 from guestpost_crm.outreach.models import Order, Site
 from guestpost_crm.outreach.models.custom import Target
@@ -45,16 +46,15 @@ def board(request: HttpRequest) -> HttpResponse:
     """Orders under way, in columns by stage."""
     form = OrderFilter(request.GET)
     found = form.apply(Order.objects.all(), today(), today() + _WEEK)
-    counts = dict(found.order_by().values_list("stage").annotate(Count("pk")))
-    sums = _sums(found)
+    counts, sums = _amounts(found)
+    cards, may_write, day = orders.columns(found, stages.BOARD), signed_in(request).may_write, today()
     columns = [
         {
             "stage": stage,
-            "moves": _moves(stage) if signed_in(request).may_write else [],
-            "orders": orders.column(found, stage),
-            "count": counts.get(stage, 0),
+            "tiles": tiles.column(cards.get(stage, []), stage, _moves(stage) if may_write else [], day),
+            "count": counts[stage],
             "sums": sums.get(stage, []),
-            "rest": max(0, counts.get(stage, 0) - orders.SHOWN_IN_A_COLUMN),
+            "rest": max(0, counts[stage] - orders.SHOWN_IN_A_COLUMN),
         }
         for stage in stages.BOARD
     ]
@@ -63,12 +63,8 @@ def board(request: HttpRequest) -> HttpResponse:
         "filter": form,
         "filtered": any(request.GET.get(name) for name in form.fields),
         "more_filters": any(request.GET.get(name) for name in form.fields if name != "q"),
-        "done": [(stage, stage.label, counts.get(stage, 0)) for stage in (Stage.PAID, Stage.LOST)],
+        "done": [(stage, stage.label, counts[stage]) for stage in (Stage.PAID, Stage.LOST)],
         "niches": sites.words("niche"),
-        "today": today(),
-        "orders_address": reverse("orders"),
-        "due_words": _("(overdue)"),
-        "lost_words": _("Link lost"),
         "any_order": bool(counts) or Order.objects.exists(),
         "query": request.GET.urlencode(),
         "views": saved.for_page(signed_in(request), "orders"),
@@ -77,25 +73,25 @@ def board(request: HttpRequest) -> HttpResponse:
     return render(request, "outreach/board.html", context)
 
 
-def _moves(stage: Stage) -> list[tuple[Stage, str, str]]:
-    """Where a card may go by one click: the stage, the words and the sign for it."""
+def _moves(stage: Stage) -> list[tiles.Move]:
     neighbours = ((stages.neighbour(stage, -1), "←"), (stages.neighbour(stage, 1), "→"))
     return [
-        (to, _("Move to “%(stage)s”") % {"stage": to.label}, sign)
+        tiles.Move(to, _("Move to “%(stage)s”") % {"stage": to.label}, sign)
         for to, sign in neighbours
         if to is not None
     ]
 
 
-def _sums(found: QuerySet[Order]) -> dict[str, list[tuple[Any, str]]]:
-    """For each stage what its orders cost, by currency."""
+def _amounts(found: QuerySet[Order]) -> tuple[Counter[str], dict[str, list[tuple[Any, str]]]]:
+    """How many orders each stage has, and what they cost, by currency."""
+    counts: Counter[str] = Counter()
     sums: dict[str, list[tuple[Any, str]]] = {}
-    rows = (
-        found.exclude(price=None).order_by("currency").values_list("stage", "currency").annotate(Sum("price"))
-    )
-    for stage, currency, amount in rows:
-        sums.setdefault(stage, []).append((amount, currency))
-    return sums
+    rows = found.order_by("currency").values_list("stage", "currency").annotate(Count("pk"), Sum("price"))
+    for stage, currency, number, amount in rows:
+        counts[stage] += number
+        if amount is not None:
+            sums.setdefault(stage, []).append((amount, currency))
+    return counts, sums
 
 
 @require_GET
