@@ -83,6 +83,7 @@ TEMPLATES = [
         },
     }
 ]
+FORM_RENDERER = "guestpost_crm.web.widgets.Renderer"
 
 # The gateway ends the browser's TLS and says so; the pod's own TLS makes every request secure anyway.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

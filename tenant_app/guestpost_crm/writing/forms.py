@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from guestpost_crm.gmail.compose import File, RecipientError, recipients
 from guestpost_crm.gmail.models import Mailbox, MailboxState
+from guestpost_crm.web.choices import RecordField
 from guestpost_crm.writing import blanks, drafts
 from guestpost_crm.writing.models import MessageTemplate
 
@@ -56,9 +57,7 @@ class MessageForm(forms.Form):
     answers = forms.IntegerField(widget=forms.HiddenInput, required=False)
     kind = forms.CharField(widget=forms.HiddenInput, required=False)
     zone = forms.CharField(widget=forms.HiddenInput, required=False, max_length=60)
-    mailbox = forms.ModelChoiceField(
-        label=_("From"), queryset=Mailbox.objects.none(), required=False, empty_label=None
-    )
+    mailbox = RecordField(label=_("From"), queryset=Mailbox.objects.none(), required=False, empty_label=None)
     to = AddressesField(label=_("To"), max_length=10_000, required=False)
     cc = AddressesField(label=_("Cc"), max_length=10_000, required=False)
     bcc = AddressesField(label=_("Bcc"), max_length=10_000, required=False)
@@ -98,7 +97,7 @@ class MessageForm(forms.Form):
         required=False,
         choices=[("", _("no")), *((days, _("after %d days") % days) for days in (2, 3, 5, 7, 14, 30))],
     )
-    template = forms.ModelChoiceField(
+    template = RecordField(
         label=_("Template"), queryset=MessageTemplate.objects.none(), required=False, empty_label=_("none")
     )
 
@@ -109,7 +108,7 @@ class MessageForm(forms.Form):
             state=MailboxState.CONNECTED
         ).order_by("address")
         self.fields["mailbox"].label_from_instance = lambda mailbox: mailbox.address  # type: ignore[attr-defined]
-        self.fields["template"].queryset = MessageTemplate.objects.all()  # type: ignore[attr-defined]
+        self.fields["template"].queryset = MessageTemplate.objects.defer("subject", "body")  # type: ignore[attr-defined]
         self.fields["keep"].choices = [(each.key, each.name) for each in self.keepable]  # type: ignore[attr-defined]
 
     def clean_body(self) -> str:

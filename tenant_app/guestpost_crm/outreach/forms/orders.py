@@ -23,6 +23,7 @@ from guestpost_crm.outreach.models.custom import Target
 from guestpost_crm.outreach.models.offers import Direction, OfferState
 from guestpost_crm.outreach.models.orders import Stage
 from guestpost_crm.outreach.services import stages
+from guestpost_crm.web.choices import RecordField
 
 
 def _people() -> QuerySet[Person]:
@@ -113,7 +114,7 @@ class OrderFilter(Filter):
 
     target = Target.ORDER
     q = forms.CharField(label=_("Search"), required=False, max_length=200)
-    assigned = forms.ModelChoiceField(
+    assigned = RecordField(
         label=_("Assigned to"), queryset=Person.objects.none(), required=False, empty_label=_("anybody")
     )
     niche = forms.CharField(label=_("Niche"), required=False, max_length=80)
