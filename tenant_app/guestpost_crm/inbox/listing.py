@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -94,8 +95,15 @@ def newest_of(view: str, mailbox: int | None = None) -> str:
 
 def counts(mailbox: int | None = None) -> dict[str, int]:
     """How many threads wait in the views that ask for something, MOST_COUNTED + 1 when there are more."""
-    numbers = {view: _threads(view, mailbox).order_by().values("pk")[: MOST_COUNTED + 1] for view in COUNTED}
-    return {view: rows.aggregate(number=Count("pk"))["number"] for view, rows in numbers.items()}
+    first, *others = (
+        _threads(view, mailbox)
+        .order_by()
+        .annotate(view=Value(view))
+        .values_list("view", flat=True)[: MOST_COUNTED + 1]
+        for view in COUNTED
+    )
+    found = Counter(first.union(*others, all=True))
+    return {view: found[view] for view in COUNTED}
 
 
 def _mark(thread: Thread | None) -> str:

@@ -21,7 +21,7 @@ from guestpost_crm.accounts.middleware import signed_in
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.audit.services import record
 from guestpost_crm.gmail.models import Label, Mailbox, MailboxState, OutboxMessage, OutboxState
-from guestpost_crm.inbox import bodies, html, listing, reading, storage
+from guestpost_crm.inbox import bodies, html, listing, reading, rows, storage
 from guestpost_crm.inbox.models import Message, Part, Thread
 from guestpost_crm.outreach.services import mail
 from guestpost_crm.usage.models import Event
@@ -44,14 +44,15 @@ def inbox(request: HttpRequest) -> HttpResponse:
     """Threads, the newest first, in pages: of a view, or those that a search finds."""
     view, text = request.GET.get("view", "inbox"), request.GET.get("q", "").strip()
     mailbox, after = _mailbox(request), request.GET.get("after", "")
-    mailboxes = list(Mailbox.objects.defer("refresh_token").order_by("address"))
+    mailboxes = list(Mailbox.objects.only("address", "state").order_by("address"))
     page = listing.found(text, after, mailbox) if text else listing.page(view, after, mailbox)
+    counts = listing.counts(mailbox)
     context = {
         "page": page,
+        "rows": rows.rows(page.threads, "" if text else view),
         "view": "" if text else view,
         "query": text,
-        "views": listing.VIEWS,
-        "counts": listing.counts(mailbox),
+        "views": [(key, name, counts.get(key)) for key, name in listing.VIEWS.items()],
         "most_counted": listing.MOST_COUNTED,
         "mailbox": mailbox,
         "mailboxes": mailboxes,
@@ -108,8 +109,9 @@ def _thread_page(
         "last": last,
         "closed": sum(item.closed for item in shown),
         "form": form or writing.reply_form(last, everybody=request.GET.get("to") == "all"),
+        # Mostly empty: then nothing is asked for persons and mailboxes.
         "outbox": found.outbox.exclude(state__in=[OutboxState.SENT, OutboxState.CANCELLED])
-        .select_related("person", "mailbox")
+        .prefetch_related("person", "mailbox")
         .order_by("created_at"),
         "can_reply": found.mailbox.state == MailboxState.CONNECTED,
         "labels": _names(found, shown),
