@@ -62,8 +62,7 @@ def refresh() -> None:
     found = {body["metadata"]["uid"]: body for body in kubernetes.find(PLURAL)}
     for body in found.values():
         _note(body)
-    open_ones = SupportAccess.objects.waiting() | SupportAccess.objects.active()
-    for access in open_ones.exclude(grant__in=found):
+    for access in SupportAccess.objects.unfinished().exclude(grant__in=found):
         SupportAccess.objects.filter(pk=access.pk).update(withdrawn_at=timezone.now(), told=True)
         record(None, "support.withdrawn", f"support:{access.pk}")
     tell_all()

@@ -19,9 +19,10 @@ def banner(request: HttpRequest) -> dict[str, Any]:
     if person.role == Role.SUPPORT:
         return {"support_guest": getattr(request, "support_access", None)}
     access.look_soon()
-    waiting = SupportAccess.objects.waiting().count() if access.may_decide(person) else 0
+    unfinished = list(SupportAccess.objects.unfinished())
+    active = [each for each in unfinished if each.is_active]
     return {
-        "support_active": list(SupportAccess.objects.active()),
-        "support_waiting": waiting,
+        "support_active": active,
+        "support_waiting": len(unfinished) - len(active) if access.may_decide(person) else 0,
         "support_may_end": access.may_end(person),
     }

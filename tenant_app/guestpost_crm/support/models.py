@@ -45,6 +45,11 @@ class Accesses(models.QuerySet["SupportAccess"]):
         )
         return approved.filter(expires_at__gt=timezone.now())
 
+    def unfinished(self) -> Accesses:
+        """What is waiting and what is active; `state` tells which."""
+        active = models.Q(decision=Decision.APPROVED, revoked_at=None, expires_at__gt=timezone.now())
+        return self.of_this_server().filter(models.Q(decision=Decision.NONE) | active, withdrawn_at=None)
+
 
 class SupportAccess(models.Model):
     """One SupportGrant. What the customer decided counts as it stands here; the API server is told of it.

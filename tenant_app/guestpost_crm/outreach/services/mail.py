@@ -127,9 +127,9 @@ def _stranger(address: str, name: str) -> Stranger:
 
 def _add_work(found: Panel, thread: Thread) -> None:
     contacts, sites = [each.pk for each in found.contacts], [each.pk for each in found.sites]
-    orders = Order.objects.filter(Q(thread=thread) | Q(contact__in=contacts) | Q(site__in=sites)).distinct()
+    orders = Order.objects.filter(Q(thread=thread) | Q(contact__in=contacts) | Q(site__in=sites))
     found.orders = list(orders.select_related("site").order_by("-updated_at")[:MOST_SHOWN])
-    offers = Offer.objects.filter(Q(thread=thread) | Q(contact__in=contacts)).distinct()
+    offers = Offer.objects.filter(Q(thread=thread) | Q(contact__in=contacts))
     found.offers = list(offers.select_related("site").order_by("-created_at")[:MOST_SHOWN])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from guestpost_crm.accounts.models import Person
@@ -206,7 +206,13 @@ def looked(claimed: Placement, look: Look, now: dt.datetime) -> Placement:
 
 def lost() -> int:
     """How many links are lost and still looked after."""
-    return Placement.objects.filter(state=PlacementState.LOST, next_check_at__isnull=False).count()
+    # Every page asks: the statement itself takes a tenth of the time that it takes to be put together.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM placement WHERE state = %s AND next_check_at IS NOT NULL",
+            [PlacementState.LOST.value],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _forget_old(placement: Placement) -> None:
