@@ -14,7 +14,15 @@ import pytest
 from guestpost_operator import application
 from guestpost_operator.backends import watches
 from guestpost_operator.handlers import tenants as handler
-from guestpost_operator.lifecycle import controller, erasing, requests, rollouts
+from guestpost_operator.lifecycle import (
+    controller,
+    erasing,
+    exports,
+    requests,
+    rollouts,
+    rotation,
+    support,
+)
 from operator_script import Fate, Point, spread
 from operator_stage import Lifecycle, Object, Stage, Subject
 
@@ -26,11 +34,14 @@ PAUSES = (
     (controller, "FIRST_BACKOFF", 0.05),
     (controller, "PROGRESS_SECONDS", 0.3),
     (erasing, "POLL_SECONDS", (0.05, 0.5)),
+    (exports, "RETRY_SECONDS", 1.0),
     (handler, "FIRST_DELAY", 0.2),
     (handler, "MAX_DELAY", 1.0),
     (requests, "AGAIN_SECONDS", 0.1),
     (rollouts, "EVERY_SECONDS", 0.5),
     (rollouts, "TIDY_AFTER", 600),
+    (rotation, "POLL_SECONDS", 0.2),
+    (support, "RETRY_SECONDS", 1.0),
     (watches, "FIRST_BACKOFF", 0.05),
 )
 # Nothing is put off for longer then.
