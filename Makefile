@@ -12,6 +12,8 @@ ARGS ?=
 # Processes of pytest, more than cores: many tests wait for a server. Those that share one stay together
 # (tests/conftest.py).
 WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
+# End to end each has a tenant, whose pods need the cores too.
+TENANTS ?= $(shell echo $$(($$(nproc) + 1)))
 
 # Bytecode is kept, whatever the environment says: tests start many processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -118,7 +120,7 @@ reliability: ## Every lifecycle with every fault; make test tries each day anoth
 
 .PHONY: e2e
 e2e: ## On the real local cluster, with real pods and a real browser (cluster: test)
-	E2E_CLUSTER=$(if $(filter file,$(origin CLUSTER)),test,$(CLUSTER)) $(PYTEST) -n $(WORKERS) tests/e2e $(ARGS)
+	E2E_CLUSTER=$(if $(filter file,$(origin CLUSTER)),test,$(CLUSTER)) $(PYTEST) -n $(TENANTS) tests/e2e $(ARGS)
 
 # Those that can be run by themselves.
 BENCHMARKS = $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))

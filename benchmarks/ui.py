@@ -35,12 +35,11 @@ PAGES = ("/", "/orders", "/sites", "/contacts", "/placements", "/invoices", "/re
 
 
 def set_up(database: str, folder: Path) -> None:
-    """Django with an empty database."""
+    """The CRM, loaded as its program loads it, with an empty database."""
     os.environ.update(local_services.crm_environment(database, folder, f"http://{HOST}", "t"))
-    import django
+    import guestpost_crm.wsgi  # noqa: F401 - importing it loads it
     from django.core.management import call_command
 
-    django.setup()
     call_command("migrate", verbosity=0)
     from guestpost_crm.crypto.services import ensure_data_key
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 import time
 from functools import partial
 from pathlib import Path
+
+from guestpost_crm import loading
 
 
 def _migrate() -> int:
@@ -194,13 +195,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _set_up() -> None:
-    """Load Django and all apps; what is loaded stays, so that looking for garbage in it is time lost."""
-    gc.disable()
-    import django
+    """Load Django and all apps."""
+    with loading.stays():
+        import django
 
-    django.setup()
-    gc.freeze()
-    gc.enable()
+        django.setup()
 
 
 def main() -> int:

@@ -3,11 +3,17 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
+
+from guestpost_crm import loading
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "guestpost_crm.settings")
-application = get_wsgi_application()
+with loading.stays():
+    application = get_wsgi_application()
+    # Else the first request would load the code of all pages.
+    get_resolver().url_patterns  # noqa: B018 - asking for them loads them
 
-from guestpost_crm.crypto.services import tenant_key  # noqa: E402 - models need Django set up
+from guestpost_crm.crypto.services import tenant_key  # models need Django set up
 
 # At the start: a pod whose key does not open never becomes ready, and the one before it goes on.
 tenant_key()
