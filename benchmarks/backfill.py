@@ -12,13 +12,11 @@ import http.client
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 from email.message import EmailMessage
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +24,7 @@ import desk
 from django.utils import timezone
 from google_standin import mime
 from google_standin.testing import GoogleStandin
-from harness import figure, say
+from harness import figure, peak_memory, say
 
 FLOOR = 20_000
 LIFTED = "60000000"
@@ -57,13 +55,6 @@ def fill(google: GoogleStandin, count: int) -> None:
             thread=thread if number % 3 else None, index=mime.index(raw),
         )  # fmt: skip
         thread = stored.thread
-
-
-def peak(process: int) -> float:
-    """The most memory that a process has had, in MiB."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text(encoding="utf-8"))
-    assert found
-    return int(found[1]) / 1024
 
 
 def bare(google: GoogleStandin) -> float:
@@ -126,7 +117,7 @@ def one(count: int, *, lifted: bool) -> dict[str, Any]:
                 "difference": mailbox.difference,
                 "seconds": seconds,
                 "units": google.control.usage()["accounts"][desk.ADDRESS]["totalUnits"],
-                "peak": peak(sync.pid),
+                "peak": peak_memory(sync.pid),
                 "load": os.getloadavg()[0],
             }
             found["floor"] = sum(floor := [*floor, bare(google)]) / len(floor) if lifted else None

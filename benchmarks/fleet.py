@@ -29,7 +29,7 @@ import psutil
 from guestpost_operator.api import names
 from guestpost_operator.backends.cluster import KubernetesCluster
 from guestpost_operator.backends.kinds import DEPLOYMENT, TENANT
-from harness import Others, figure, say, spread
+from harness import Others, figure, peak_memory, say, spread
 from scene import (
     Ready,
     Scene,
@@ -38,7 +38,6 @@ from scene import (
     client,
     new,
     operators,
-    peak_memory,
     pubsub_writes,
     settle,
     until,

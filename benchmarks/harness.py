@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -65,6 +66,14 @@ def times(client: Any, address: Callable[[], str], requests: int, warm: int) -> 
 def p95(found: list[float]) -> float:
     """The 95th percentile."""
     return statistics.quantiles(found, n=20)[-1]
+
+
+def peak_memory(pid: int) -> float:
+    """The most memory that a process has had since it began its program, in MiB (Linux: VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"process {pid} has ended")
 
 
 class Others:

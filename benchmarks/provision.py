@@ -22,7 +22,7 @@ import psutil
 from guestpost_operator.api import names
 from guestpost_operator.backends.kinds import BY_NAME, TENANT
 from guestpost_operator.testing import Write
-from harness import figure, say
+from harness import figure, peak_memory, say
 from scene import (
     Ready,
     Scene,
@@ -31,7 +31,6 @@ from scene import (
     client,
     new,
     operators,
-    peak_memory,
     pubsub_writes,
     settle,
     until,

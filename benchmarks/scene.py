@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -311,14 +310,6 @@ def new(folder: Path, name: str) -> Path:
     made = folder / name
     made.mkdir()
     return made
-
-
-def peak_memory(pid: int) -> float:
-    """Largest resident set that a process ever had, in MiB (Linux: VmHWM)."""
-    for line in Path(f"/proc/{psutil.Process(pid).pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("this system does not tell a process's peak memory")
 
 
 def play_workloads() -> None:
