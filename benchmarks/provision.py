@@ -5,7 +5,7 @@
 Both run on a fresh control plane (etcd, API server, controllers) beside the same stand-ins: Pub/Sub,
 and a process that says that workloads are ready. Both times include making the GuestPostTenants. The
 bare client gets its manifests rendered and its Secrets generated beforehand, sends them over 16
-connections and looks at nothing; the operator's own writes (finalizer, status, event) it leaves out.
+connections and looks at nothing; the operator's own writes (status, event) it leaves out.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -40,6 +41,13 @@ from localkube.process import free_port  # noqa: E402
 CONNECTIONS = 16
 PROJECT, REGION = "guestpost-dev", "europe-west1"
 CLUSTER_CRD = ROOT / "tests/integration/operator/cluster-crd.yaml"
+CHART = ROOT / "charts/guestpost-operator"
+# As in the chart, which is not installed here; tenants of the bare client get it too.
+BORN_WITH_FINALIZER = [
+    "template", "guestpost", str(CHART), "--values", str(CHART / "ci/least-values.yaml"),
+    "--show-only", "templates/admission-finalizer.yaml",
+    "--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+]  # fmt: skip
 RESOURCES = {"requests": {"cpu": "25m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}
 CONFIG: dict[str, Any] = {
     "tenants": {
@@ -94,8 +102,14 @@ class Scene:
             quiet: dict[str, Any] = {"check": True, "capture_output": True, "env": self.environment}
             subprocess.run([*kubectl, "apply", "-f", ROOT / "crds", "-f", CLUSTER_CRD], **quiet)  # noqa: PLW1510
             subprocess.run([*kubectl, "create", "namespace", "guestpost-system"], **quiet)  # noqa: PLW1510
+            policy = subprocess.run([str(binaries.ensure("helm")["helm"]), *BORN_WITH_FINALIZER], **quiet)  # noqa: PLW1510
+            subprocess.run([*kubectl, "apply", "-f", "-"], input=policy.stdout, **quiet)  # noqa: PLW1510
             quiet["check"] = False
             while subprocess.run([*kubectl, "get", "gpt,clusters", "-A"], **quiet).returncode:  # noqa: PLW1510
+                time.sleep(0.2)
+            probe = [*kubectl, "create", "--dry-run=server", "-o", "json", "-f", "-"]
+            body = json.dumps(tenant_body("probe")).encode()
+            while names.FINALIZER.encode() not in subprocess.run(probe, input=body, **quiet).stdout:  # noqa: PLW1510
                 time.sleep(0.2)
             with self.process("workloads", [sys.executable, "-c", "import scene; scene.play_workloads()"]):
                 yield

@@ -48,9 +48,11 @@ func main() {
 // newServer serves the fake's calls and IAM on a server of our own, since the fake's own server
 // listens on loopback only and forgets no policy.
 func newServer(fake *pstest.Server) *grpc.Server {
-	policies := newPolicies(&fake.GServer)
+	idle := newIdle(&fake.GServer)
+	policies := newPolicies(idle)
 	server := grpc.NewServer(
-		grpc.UnaryInterceptor(policies.forgetDeleted),
+		grpc.ChainUnaryInterceptor(policies.forgetDeleted, idle.intercept),
+		grpc.StreamInterceptor(idle.stream),
 		grpc.MaxRecvMsgSize(20<<20),
 	)
 	pb.RegisterPublisherServer(server, &fake.GServer)

@@ -10,7 +10,8 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts/guestpost-operator"
 NAMESPACE = "guestpost-system"
 LEAST = ("--values", str(CHART / "ci/least-values.yaml"))
+BORN = {"born": "with-finalizer"}
 
 
 def gateway_api() -> list[Path]:
@@ -40,6 +42,23 @@ def gateway_api() -> list[Path]:
     folder = go("list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
     crds = Path(folder) / "config/crd/standard"
     return [crds / f"gateway.networking.k8s.io_{name}.yaml" for name in ("httproutes", "backendtlspolicies")]
+
+
+def tenant(
+    name: str, *, labels: Mapping[str, str] | None = None, finalizers: Sequence[str] = (), **spec: Any
+) -> dict[str, Any]:
+    """A tenant as a person writes it."""
+    least = {
+        "owner": {"name": "Anna Reyes", "email": "anna@acme.example"},
+        "region": "europe-west1",
+        "googleProject": "acme-crm-prod",
+    }
+    return {
+        "apiVersion": "guestpostcrm.com/v1alpha1",
+        "kind": "GuestPostTenant",
+        "metadata": {"name": name, "labels": dict(labels or {}), "finalizers": list(finalizers)},
+        "spec": {**least, **spec},
+    }
 
 
 class Installation:
@@ -79,6 +98,29 @@ class Installation:
             "upgrade", "--install", "guestpost", str(CHART), "--create-namespace", *LEAST, *arguments
         )
 
+    def leave_finalizers_out(self) -> None:
+        """Have only tenants with the label BORN made with our finalizer: no operator is here to take it away."""
+        narrow = {"spec": {"matchResources": {"objectSelector": {"matchLabels": BORN}}}}
+        binding = ("mutatingadmissionpolicybinding", "guestpost-tenant-finalizer")
+        self.kubectl("patch", *binding, "--type=merge", "-p", json.dumps(narrow))
+        deadline = time.monotonic() + 30
+        # A CRD that was made just now is not known to policies for some seconds.
+        while "can be a delay" in self._probe(**BORN).stderr or not self.finalizers(**BORN) or self.finalizers():
+            assert time.monotonic() < deadline, "the policy is not in force"
+            time.sleep(0.1)
+
+    def finalizers(self, *others: str, **labels: str) -> list[str]:
+        """With which finalizers a tenant would be made that has these labels, and others' finalizers."""
+        done = self._probe(*others, **labels)
+        assert done.returncode == 0, done.stderr
+        return list(json.loads(done.stdout)["metadata"].get("finalizers", ()))
+
+    def _probe(self, *others: str, **labels: str) -> subprocess.CompletedProcess[str]:
+        body = tenant("probe", labels=labels, finalizers=others)
+        return self.run(
+            "kubectl", "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(body)
+        )
+
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl; it has to succeed."""
         done = self.run("kubectl", *arguments, stdin=stdin)
@@ -93,17 +135,7 @@ class Installation:
 
     def tenant(self, name: str, **spec: Any) -> None:
         """Make a tenant that nobody works on."""
-        least = {
-            "owner": {"name": "Anna Reyes", "email": "anna@acme.example"},
-            "region": "europe-west1",
-            "googleProject": "acme-crm-prod",
-        }
-        body = {
-            "apiVersion": "guestpostcrm.com/v1alpha1",
-            "kind": "GuestPostTenant",
-            "metadata": {"name": name},
-            "spec": {**least, **spec},
-        }
+        body = tenant(name, **spec)
         self.objects.create_cluster_custom_object("guestpostcrm.com", "v1alpha1", "guestposttenants", body)
 
     def secret(self, name: str) -> dict[str, str]:
@@ -249,6 +281,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
         for path in gateway_api():
             installation.kubectl("apply", "--server-side", "-f", str(path))
         installation.install()
+        installation.leave_finalizers_out()
         yield installation
 
 
@@ -282,6 +315,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 def changing(second: Installation) -> Iterator[Installation]:
     """For tests that install, upgrade and uninstall: the chart as of the least values, and no tenants."""
     second.install("--force-conflicts")
+    second.leave_finalizers_out()
     yield second
     second.kubectl("delete", "gpt", "--all")
 

@@ -12,6 +12,7 @@ from kubernetes import client, config
 
 OPERATOR = "--as=system:serviceaccount:guestpost-system:operator"
 BROKER = "--as=system:serviceaccount:guestpost-system:broker"
+FINALIZER = "guestpostcrm.com/erasure"
 GUARD = "--as=system:serviceaccount:guestpost-system:uninstall-guard"
 
 
@@ -46,6 +47,12 @@ def test_policies_are_well_typed(installed: Any) -> None:
     assert len(items) == 19
     for each in items:
         assert "expressionWarnings" not in each["status"].get("typeChecking", {}), each["metadata"]["name"]
+
+
+def test_tenants_are_born_with_our_finalizer_and_keep_others(installed: Any) -> None:
+    assert installed.finalizers(born="with-finalizer") == [FINALIZER]
+    assert installed.finalizers("acme.example/own", born="with-finalizer") == ["acme.example/own", FINALIZER]
+    assert installed.finalizers(FINALIZER, born="with-finalizer") == [FINALIZER]
 
 
 @pytest.mark.promise("P9.2")

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from google.api_core.exceptions import Aborted, NotFound
+from google.api_core.exceptions import Aborted, AlreadyExists, NotFound
 from google.cloud import pubsub_v1
 from google.iam.v1 import policy_pb2
 from google.protobuf import duration_pb2
@@ -88,3 +88,32 @@ def test_a_subscription_outlives_its_topic_as_deleted(pubsub: PubSub, topic: str
     pubsub.publisher().delete_topic(request={"topic": topic})
     found = subscriber.get_subscription(request={"subscription": subscription})
     assert found.topic == "_deleted-topic_"
+
+
+def test_what_is_published_before_anybody_pulls_is_kept(pubsub: PubSub, topic: str, name: str) -> None:
+    subscriber = pubsub.subscriber()
+    subscription = f"projects/p/subscriptions/{name}"
+    subscriber.create_subscription(request={"name": subscription, "topic": topic, "labels": {"tenant": "acme"}})
+    pubsub.publisher().publish(topic, b"early").result(timeout=10)
+    found = subscriber.pull(request={"subscription": subscription, "max_messages": 10}, timeout=10)
+    assert [each.message.data for each in found.received_messages] == [b"early"]
+    assert subscriber.get_subscription(request={"subscription": subscription}).labels == {"tenant": "acme"}
+
+
+def test_a_subscription_that_was_never_used_is_as_real_as_any(
+    pubsub: PubSub, topic: str, name: str
+) -> None:
+    subscriber = pubsub.subscriber()
+    wanted = {"name": f"projects/p/subscriptions/{name}", "topic": topic}
+    subscriber.create_subscription(request=wanted)
+    with pytest.raises(AlreadyExists):
+        subscriber.create_subscription(request=wanted)
+    assert wanted["name"] in [each.name for each in subscriber.list_subscriptions(project="projects/p")]
+    for again in (False, True):
+        if again:
+            subscriber.create_subscription(request=wanted)
+        subscriber.delete_subscription(subscription=wanted["name"])
+        with pytest.raises(NotFound):
+            subscriber.get_subscription(subscription=wanted["name"])
+    with pytest.raises(NotFound):
+        subscriber.pull(subscription=wanted["name"], max_messages=1, timeout=10)
