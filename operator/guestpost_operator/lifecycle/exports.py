@@ -15,9 +15,9 @@ from guestpost_operator.api.part import problems
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.asked import Asked
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import NotFoundError
 from guestpost_operator.backends.kinds import EXPORT, PERSISTENT_VOLUME, VOLUME_CLAIM
 from guestpost_operator.exports import Place, Run, Verdict
+from guestpost_operator.lifecycle import answers
 from guestpost_operator.lifecycle.memory import Memory
 from guestpost_operator.revision import Object
 from guestpost_operator.status import Step
@@ -106,15 +106,9 @@ class Exports:
         changes = exports.status(verdict, problem, now)
         if not changes:
             return False
-        try:
-            written = await self._cluster.merge_status(
-                EXPORT, export.name, export.namespace, export.uid, changes
-            )
-        except NotFoundError:
-            # It is gone: the watch tells. A conflict may be the API server itself, so that it is tried again.
+        more = await answers.write(self._cluster, self._asked, EXPORT, export, changes)
+        if more is None:
             return False
-        written["kind"] = EXPORT.name
-        more = self._asked.answered(written, changes)
         log.info("export", export=export.name, phase=verdict.phase, reason=verdict.reason)
         # Its time may have run out since this pass was rendered; of what we wrote ourselves nobody tells us.
         return more or "volumeSize" in changes or ("phase" in changes and verdict.run is None)

@@ -15,8 +15,8 @@ from guestpost_operator.api.request import Contact, Request
 from guestpost_operator.api.tenant import DeletionStatus, Tenant, parse
 from guestpost_operator.asked import Asked
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import NotFoundError
 from guestpost_operator.backends.kinds import REQUEST, TENANT
+from guestpost_operator.lifecycle import answers
 from guestpost_operator.revision import Object
 
 log = structlog.get_logger()
@@ -112,15 +112,9 @@ class Requests:
 
     async def _tell(self, request: Request, changes: Object) -> bool:
         """Whether it is another now than it was taken for."""
-        try:
-            written = await self._cluster.merge_status(
-                REQUEST, request.name, request.namespace, request.uid, changes
-            )
-        except NotFoundError:
-            # It is gone: the watch tells. A conflict may be the API server itself, so that it is tried again.
+        more = await answers.write(self._cluster, self._asked, REQUEST, request, changes)
+        if more is None:
             return False
-        written["kind"] = REQUEST.name
-        more = self._asked.answered(written, changes)
         log.info("request answered", request=request.name, type=request.spec.type, phase=changes.get("phase"))
         return more
 

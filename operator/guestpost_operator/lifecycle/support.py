@@ -19,9 +19,9 @@ from guestpost_operator.api.part import problems
 from guestpost_operator.api.tenant import Tenant
 from guestpost_operator.asked import Asked
 from guestpost_operator.backends.cluster import Cluster
-from guestpost_operator.backends.errors import NotFoundError
 from guestpost_operator.backends.kinds import GRANT, JOB, SECRET
 from guestpost_operator.inventory import Inventory, Key
+from guestpost_operator.lifecycle import answers
 from guestpost_operator.lifecycle.memory import Memory
 from guestpost_operator.status import Step
 from guestpost_operator.support import Place, Shell, Verdict
@@ -137,13 +137,9 @@ class Grants:
         changes = support.status(verdict, ready, now)
         if not changes:
             return False
-        try:
-            written = await self._cluster.merge_status(GRANT, grant.name, grant.namespace, grant.uid, changes)
-        except NotFoundError:
-            # It is gone: the watch tells. A conflict may be the API server itself, so that it is tried again.
+        more = await answers.write(self._cluster, self._asked, GRANT, grant, changes)
+        if more is None:
             return False
-        written["kind"] = GRANT.name
-        more = self._asked.answered(written, changes)
         log.info("support grant", grant=grant.name, phase=verdict.phase, reason=verdict.reason)
         return more or "shell" in changes
 

@@ -10,8 +10,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from guestpost_crm import told
 from guestpost_crm.crypto import services as crypto
-from guestpost_crm.outreach import told
 
 # So many changes in a row that no notification told of are no chance any more.
 NOT_BY_CHANCE = 3
@@ -163,7 +163,7 @@ class OutboxMessage(models.Model):
         id: travels in a header of the message, so that Gmail can be asked whether it was sent.
         form_key: makes a doubled click one message.
         answers: the message that it answers or forwards.
-        problem: what is wrong, as outreach.told keeps it.
+        problem: what is wrong, as told keeps it.
         send_at: not before this; what the person asked for, or the moment for taking it back.
         not_before: not before this, after a failure.
         attempted_at: when the last call began.

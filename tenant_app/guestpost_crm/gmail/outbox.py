@@ -19,7 +19,7 @@ from guestpost_crm.gmail.signals import OUTBOX, notify
 from guestpost_crm.inbox import storage
 from guestpost_crm.inbox.models import Blob
 from guestpost_crm.outreach.services import dnc
-from guestpost_crm.outreach.told import gettext_noop
+from guestpost_crm.told import gettext_noop
 from guestpost_crm.usage.models import Event
 from guestpost_crm.usage.services import count
 from guestpost_crm.web import scratch

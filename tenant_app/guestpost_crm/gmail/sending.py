@@ -35,7 +35,7 @@ from guestpost_crm.inbox import mime, storage
 from guestpost_crm.inbox.models import Message, Thread
 from guestpost_crm.inbox.services import HIDDEN
 from guestpost_crm.outreach.services import dnc
-from guestpost_crm.outreach.told import gettext_noop, kept
+from guestpost_crm.told import gettext_noop, kept
 
 MOST_ATTEMPTS = 3
 # Gmail's limit of mails a day answers like its limit of calls a minute.

@@ -15,8 +15,8 @@ from email.header import decode_header
 from email.message import Message as Headers
 from typing import IO
 
-from guestpost_crm.outreach.told import gettext_noop as _
-from guestpost_crm.outreach.told import kept
+from guestpost_crm.told import gettext_noop as _
+from guestpost_crm.told import kept
 
 MOST_HEADER_BYTES = 256 * 1024
 MOST_PART_HEADER_BYTES = 16 * 1024
@@ -47,7 +47,7 @@ class MessageIndex:
     """What is known of a message without its bodies.
 
     Attributes:
-        problem: what of its structure is beyond the bounds, as outreach.told keeps it.
+        problem: what of its structure is beyond the bounds, as told keeps it.
     """
 
     headers: Headers

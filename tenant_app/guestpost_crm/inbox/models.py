@@ -11,7 +11,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
-from guestpost_crm.outreach import told
+from guestpost_crm import told
 
 
 class Blob(models.Model):
@@ -110,7 +110,7 @@ class Message(models.Model):
 
     Attributes:
         sender, recipients, copies: headers as they stand.
-        problem: why a message could not be parsed as mail and is shown raw, as outreach.told keeps it.
+        problem: why a message could not be parsed as mail and is shown raw, as told keeps it.
         automatic: nobody wrote it by hand.
         search: its words, found by guestpost_crm.inbox.search; None when they are still to be found.
     """

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from guestpost_crm.outreach.told import ToldError
-from guestpost_crm.outreach.told import gettext_noop as _
+from guestpost_crm.told import ToldError
+from guestpost_crm.told import gettext_noop as _
 
 MOST_ROWS = 20_000
 MOST_COLUMNS = 100

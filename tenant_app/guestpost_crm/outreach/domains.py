@@ -11,8 +11,8 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from guestpost_crm.outreach.freemail import FREE_MAIL
-from guestpost_crm.outreach.told import ToldError
-from guestpost_crm.outreach.told import gettext_noop as _
+from guestpost_crm.told import ToldError
+from guestpost_crm.told import gettext_noop as _
 
 MOST = 253
 _ADDRESS = re.compile(r"^[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}$")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-from guestpost_crm.outreach.told import ToldError
-from guestpost_crm.outreach.told import gettext_noop as _
+from guestpost_crm.told import ToldError
+from guestpost_crm.told import gettext_noop as _
 
 # What guest-post desks deal in, the usual ones first; ISO 4217 codes.
 CURRENCIES = (

@@ -99,13 +99,15 @@ class Installation:
         )
 
     def leave_finalizers_out(self) -> None:
-        """Have only tenants with the label BORN made with our finalizer: no operator is here to take it away."""
+        """Have only tenants labelled BORN made with our finalizer: no operator is here to take it away."""
         narrow = {"spec": {"matchResources": {"objectSelector": {"matchLabels": BORN}}}}
         binding = ("mutatingadmissionpolicybinding", "guestpost-tenant-finalizer")
         self.kubectl("patch", *binding, "--type=merge", "-p", json.dumps(narrow))
         deadline = time.monotonic() + 30
         # A CRD that was made just now is not known to policies for some seconds.
-        while "can be a delay" in self._probe(**BORN).stderr or not self.finalizers(**BORN) or self.finalizers():
+        while (
+            "can be a delay" in self._probe(**BORN).stderr or not self.finalizers(**BORN) or self.finalizers()
+        ):
             assert time.monotonic() < deadline, "the policy is not in force"
             time.sleep(0.1)
 

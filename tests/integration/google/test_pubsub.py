@@ -93,16 +93,16 @@ def test_a_subscription_outlives_its_topic_as_deleted(pubsub: PubSub, topic: str
 def test_what_is_published_before_anybody_pulls_is_kept(pubsub: PubSub, topic: str, name: str) -> None:
     subscriber = pubsub.subscriber()
     subscription = f"projects/p/subscriptions/{name}"
-    subscriber.create_subscription(request={"name": subscription, "topic": topic, "labels": {"tenant": "acme"}})
+    subscriber.create_subscription(
+        request={"name": subscription, "topic": topic, "labels": {"tenant": "acme"}}
+    )
     pubsub.publisher().publish(topic, b"early").result(timeout=10)
     found = subscriber.pull(request={"subscription": subscription, "max_messages": 10}, timeout=10)
     assert [each.message.data for each in found.received_messages] == [b"early"]
     assert subscriber.get_subscription(request={"subscription": subscription}).labels == {"tenant": "acme"}
 
 
-def test_a_subscription_that_was_never_used_is_as_real_as_any(
-    pubsub: PubSub, topic: str, name: str
-) -> None:
+def test_a_subscription_that_was_never_used_is_as_real_as_any(pubsub: PubSub, topic: str, name: str) -> None:
     subscriber = pubsub.subscriber()
     wanted = {"name": f"projects/p/subscriptions/{name}", "topic": topic}
     subscriber.create_subscription(request=wanted)

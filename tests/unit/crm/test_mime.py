@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 import pytest
 from guestpost_crm.inbox import mime
-from guestpost_crm.outreach.told import kept
+from guestpost_crm.told import kept
 from hypothesis import given
 from hypothesis import strategies as st
 

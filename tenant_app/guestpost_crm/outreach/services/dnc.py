@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from guestpost_crm.outreach import domains
 from guestpost_crm.outreach.models import ContactAddress, Site
-from guestpost_crm.outreach.told import ToldError, gettext_noop
+from guestpost_crm.told import ToldError, gettext_noop
 
 # As long as names are told at most.
 _MOST = 60

@@ -17,7 +17,7 @@ from guestpost_crm.outreach.services.imports.contacts import CONTACTS
 from guestpost_crm.outreach.services.imports.orders import ORDERS
 from guestpost_crm.outreach.services.imports.rows import Importer, Preview, Problem, cells, guess
 from guestpost_crm.outreach.services.imports.sites import SITES
-from guestpost_crm.outreach.told import gettext_noop
+from guestpost_crm.told import gettext_noop
 
 __all__ = [
     "IMPORTERS",

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from guestpost_crm.accounts.models import Person
 from guestpost_crm.outreach.models import CustomField
 from guestpost_crm.outreach.services import custom
-from guestpost_crm.outreach.told import ToldError
+from guestpost_crm.told import ToldError
 
 Lines = list[tuple[int, dict[str, str]]]
 Customs = dict[str, CustomField]
