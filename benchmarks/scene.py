@@ -98,21 +98,27 @@ class Scene:
                 "PUBSUB_EMULATOR_HOST": standin.address,
                 "GUESTPOST_CONFIG": str(self.config),
             }
-            kubectl = [str(control.binaries["kubectl"])]
-            quiet: dict[str, Any] = {"check": True, "capture_output": True, "env": self.environment}
-            subprocess.run([*kubectl, "apply", "-f", ROOT / "crds", "-f", CLUSTER_CRD], **quiet)  # noqa: PLW1510
-            subprocess.run([*kubectl, "create", "namespace", "guestpost-system"], **quiet)  # noqa: PLW1510
-            policy = subprocess.run([str(binaries.ensure("helm")["helm"]), *BORN_WITH_FINALIZER], **quiet)  # noqa: PLW1510
-            subprocess.run([*kubectl, "apply", "-f", "-"], input=policy.stdout, **quiet)  # noqa: PLW1510
-            quiet["check"] = False
-            while subprocess.run([*kubectl, "get", "gpt,clusters", "-A"], **quiet).returncode:  # noqa: PLW1510
-                time.sleep(0.2)
-            probe = [*kubectl, "create", "--dry-run=server", "-o", "json", "-f", "-"]
-            body = json.dumps(tenant_body("probe")).encode()
-            while names.FINALIZER.encode() not in subprocess.run(probe, input=body, **quiet).stdout:  # noqa: PLW1510
-                time.sleep(0.2)
+            self._install(str(control.binaries["kubectl"]))
             with self.process("workloads", [sys.executable, "-c", "import scene; scene.play_workloads()"]):
                 yield
+
+    def _install(self, kubectl: str) -> None:
+        """Our API, and the policy by which tenants are born with our finalizer; until both are in force."""
+        self._run(kubectl, "apply", "-f", str(ROOT / "crds"), "-f", str(CLUSTER_CRD))
+        self._run(kubectl, "create", "namespace", "guestpost-system")
+        policy = self._run(str(binaries.ensure("helm")["helm"]), *BORN_WITH_FINALIZER)
+        self._run(kubectl, "apply", "-f", "-", stdin=policy.stdout)
+        while self._run(kubectl, "get", "gpt,clusters", "-A", check=False).returncode:
+            time.sleep(0.2)
+        probe = (kubectl, "create", "--dry-run=server", "-o", "json", "-f", "-")
+        body = json.dumps(tenant_body("probe"))
+        while names.FINALIZER not in self._run(*probe, stdin=body, check=False).stdout:
+            time.sleep(0.2)
+
+    def _run(self, *command: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, check=check, env=self.environment
+        )
 
     @contextlib.contextmanager
     def process(self, name: str, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:

@@ -215,7 +215,7 @@ class Operator:
         for watches in self._watches:
             await watches.synced()
         # All tenants before the first pass: who was first to ask for a host name must be known.
-        # Page by page: as the API server writes them, ten thousand are large.
+        # Page by page, for the whole list is needed by nobody.
         async for body in self._cluster.pages(TENANT):
             self._controller.saw(body)
         self._rollouts.start()

@@ -59,7 +59,10 @@ func (i *idle) intercept(
 	case *pb.PublishRequest:
 		i.wake(func(each *pb.Subscription) bool { return each.Topic == in.Topic })
 	case *pb.DeleteTopicRequest:
-		i.wake(func(each *pb.Subscription) bool { return each.Topic == in.Topic })
+		// Until it is gone no subscription to it may be made and kept here: nobody could wake that one.
+		i.mutex.Lock()
+		defer i.mutex.Unlock()
+		i.wakeLocked(func(each *pb.Subscription) bool { return each.Topic == in.Topic })
 	case *pb.ListSubscriptionsRequest, *pb.ListTopicSubscriptionsRequest:
 		i.wake(func(*pb.Subscription) bool { return true })
 	case interface{ GetSubscription() string }:
@@ -99,6 +102,10 @@ func (i *idle) drop(name string) bool {
 func (i *idle) wake(used func(*pb.Subscription) bool) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
+	i.wakeLocked(used)
+}
+
+func (i *idle) wakeLocked(used func(*pb.Subscription) bool) {
 	for name, each := range i.byName {
 		if !used(each) {
 			continue

@@ -1,4 +1,4 @@
-"""Our finalizer on tenants: kopf puts it there, and nothing is made before it is; it goes last of all.
+"""Our finalizer on tenants: the chart's policy or kopf puts it there, nothing is made before, it goes last.
 
 kopf takes every HTTP 422 for a conflict, drops its patch without a word and waits for the next change of the
 object, so a refusal would be seen by nobody. These two say what the API server answered.

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from guestpost_operator.api import names
 from guestpost_operator.testing import PubSubStandin
 from kubernetes import client, config, watch
 from localkube import binaries
@@ -104,10 +105,8 @@ class Installation:
         binding = ("mutatingadmissionpolicybinding", "guestpost-tenant-finalizer")
         self.kubectl("patch", *binding, "--type=merge", "-p", json.dumps(narrow))
         deadline = time.monotonic() + 30
-        # A CRD that was made just now is not known to policies for some seconds.
-        while (
-            "can be a delay" in self._probe(**BORN).stderr or not self.finalizers(**BORN) or self.finalizers()
-        ):
+        # At first no tenant can be made: a CRD that is new is not known to policies for some seconds.
+        while names.FINALIZER not in self._probe(**BORN).stdout or self.finalizers():
             assert time.monotonic() < deadline, "the policy is not in force"
             time.sleep(0.1)
 
