@@ -47,6 +47,7 @@ BORN_WITH_FINALIZER = [
     "template", "guestpost", str(CHART), "--values", str(CHART / "ci/least-values.yaml"),
     "--show-only", "templates/admission-finalizer.yaml",
     "--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+    "--api-versions", "guestpostcrm.com/v1alpha1/GuestPostTenant",
 ]  # fmt: skip
 RESOURCES = {"requests": {"cpu": "25m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}
 CONFIG: dict[str, Any] = {

@@ -99,8 +99,14 @@ class Installation:
             "upgrade", "--install", "guestpost", str(CHART), "--create-namespace", *LEAST, *arguments
         )
 
-    def leave_finalizers_out(self) -> None:
-        """Have only tenants labelled BORN made with our finalizer: no operator is here to take it away."""
+    def settle(self) -> None:
+        """Install as people have it after an upgrade.
+
+        Only tenants labelled BORN are made with our finalizer: no operator is here to take it away.
+        """
+        self.install()
+        assert "mutatingadmissionpolicy" not in self.helm("get", "manifest", "guestpost").lower()
+        self.install()
         narrow = {"spec": {"matchResources": {"objectSelector": {"matchLabels": BORN}}}}
         binding = ("mutatingadmissionpolicybinding", "guestpost-tenant-finalizer")
         self.kubectl("patch", *binding, "--type=merge", "-p", json.dumps(narrow))
@@ -281,8 +287,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
         installation = Installation(plane, folder)
         for path in gateway_api():
             installation.kubectl("apply", "--server-side", "-f", str(path))
-        installation.install()
-        installation.leave_finalizers_out()
+        installation.settle()
         yield installation
 
 
@@ -309,14 +314,15 @@ def pubsub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("changing")
     with ControlPlane(folder) as plane:
-        yield Installation(plane, folder)
+        installation = Installation(plane, folder)
+        installation.settle()
+        yield installation
 
 
 @pytest.fixture
 def changing(second: Installation) -> Iterator[Installation]:
     """For tests that install, upgrade and uninstall: the chart as of the least values, and no tenants."""
     second.install("--force-conflicts")
-    second.leave_finalizers_out()
     yield second
     second.kubectl("delete", "gpt", "--all")
 
